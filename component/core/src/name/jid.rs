@@ -239,7 +239,10 @@ mod tests {
     #[test]
     fn a_jid_splits_at_the_first_slash_and_at_the_at_before_it() {
         let jid = Jid::parse("Hall@Conference.example.org/a@b./c").expect("a JID");
-        assert_eq!((jid.local(), jid.domain(), jid.resource()), (Some("hall"), "conference.example.org", Some("a@b./c")));
+        assert_eq!(
+            (jid.local(), jid.domain(), jid.resource()),
+            (Some("hall"), "conference.example.org", Some("a@b./c"))
+        );
         assert_eq!(jid.to_bare().as_str(), "hall@conference.example.org");
     }
 

@@ -35,7 +35,8 @@ pub fn node(text: &str) -> Result<Cow<'_, str>, PrepError> {
 /// Prepares a domain: folded to lower case, a trailing dot cut off.
 pub fn domain(text: &str) -> Result<Cow<'_, str>, PrepError> {
     let text = text.strip_suffix('.').unwrap_or(text);
-    let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+    let is_host =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
     if is_plain_ascii(text, is_host) {
         return bounded(Cow::Borrowed(text));
     }

@@ -116,7 +116,8 @@ impl StanzaError {
         if let Some(uri) = &self.gone_to {
             condition.append_text(uri.as_str());
         }
-        let mut error = el("error", ns::CLIENT).with_attr("type", self.type_.as_str()).with_attr("by", by).with_child(condition);
+        let mut error =
+            el("error", ns::CLIENT).with_attr("type", self.type_.as_str()).with_attr("by", by).with_child(condition);
         if let Some(text) = &self.text {
             error.append_child(el("text", ns::STANZAS).with_text(text));
         }

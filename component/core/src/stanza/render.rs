@@ -175,7 +175,9 @@ mod tests {
 
     fn said(body: &str) -> Stanza {
         let from = Jid::parse("hall@muc/Ol'ga").expect("a JID");
-        Stanza::new(Kind::Message, Type::Groupchat, from).with_id(Some("m<1>".into())).with(el("body", ns::CLIENT).with_text(body))
+        Stanza::new(Kind::Message, Type::Groupchat, from)
+            .with_id(Some("m<1>".into()))
+            .with(el("body", ns::CLIENT).with_text(body))
     }
 
     #[test]
