@@ -14,7 +14,7 @@ use super::lobby::Lobby;
 use crate::config::Config;
 use crate::journal::{Health, Journal};
 use crate::shard::{Mail, Shard};
-use crate::stream::StreamHandle;
+use crate::stream::Said;
 use crate::telemetry;
 
 /// What stands between stream and rooms.
@@ -22,7 +22,7 @@ pub(super) struct Dispatch {
     pub(super) domain: String,
     pub(super) shards: Vec<Shard>,
     pub(super) journal: Journal,
-    pub(super) stream: StreamHandle,
+    pub(super) sayer: mpsc::Sender<Said>,
     pub(super) lobby: Lobby,
 }
 
@@ -92,7 +92,7 @@ impl Dispatch {
         let condition = if is_ping { Condition::RemoteServerTimeout } else { Condition::ResourceConstraint };
         let wait = StanzaError::new(condition, "The rooms' database does not answer; please try again in a moment.");
         if let Some(answer) = inbound.error(&wait) {
-            self.stream.refuse(answer).await;
+            let _ = self.sayer.send(Said { outbound: vec![answer], at: None }).await;
         }
     }
 

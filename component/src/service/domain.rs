@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError, Service};
 use crate::journal::{self, Journal};
 use crate::shard::{self, Shard};
 use crate::store::SqlStore;
-use crate::stream::{Limits, Stream, StreamConfig};
+use crate::stream::{Stream, StreamConfig};
 use crate::telemetry;
 
 /// The most stanzas that wait in one shard.
@@ -37,16 +37,10 @@ pub(super) struct Setup {
 
 /// The stream a `[[service]]` asks for.
 pub fn stream_config(service: &Service) -> Result<StreamConfig, ConfigError> {
-    Ok(StreamConfig {
-        domain: service.domain.0.as_str().to_owned(),
-        servers: service.server.clone(),
-        secret: service.secret()?,
-        limits: Limits {
-            stanza_bytes: service.limits.stanza_bytes,
-            depth: u32::try_from(service.limits.stanza_depth).unwrap_or(u32::MAX),
-            ..Limits::default()
-        },
-    })
+    let mut config = StreamConfig::new(service.domain.0.as_str(), service.server.clone(), service.secret()?);
+    config.limits.stanza_bytes = service.limits.stanza_bytes;
+    config.limits.depth = service.limits.stanza_depth;
+    Ok(config)
 }
 
 /// Serves the domain until `ends` turns true or its lease is lost.
@@ -71,7 +65,8 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
         journal::Setup {
             domain: domain.clone(),
             store: setup.store.clone(),
-            stream: stream.clone(),
+            sayer: stream.sayer(),
+            marked: stream.marked(),
             epoch,
             seq,
             group_max: setup.group_max,
@@ -101,7 +96,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let (give_back, returns) = watch::channel(false);
     let mut keeping = tokio::spawn(terms.keep(held, returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
-    let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
+    let dispatch = Dispatch { domain: domain.clone(), shards, journal, sayer: stream.sayer(), lobby };
     let (quit, quits) = watch::channel(false);
     let mut dispatching = tokio::spawn(dispatch.run(inbound, setup.reloads, quits));
 
