@@ -1,1 +1,3 @@
-//! c
+//! Tandem MUC: everything of the component that touches the world.
+
+pub mod store;
