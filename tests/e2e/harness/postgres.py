@@ -29,6 +29,7 @@ class Postgres:
             log=self._dir / "postgres.log",
             cwd=self._dir,
             user=self._owner,
+            last_word=signal.SIGQUIT,  # killed outright, it would leave its shared memory behind
         )  # fmt: skip
 
     def start(self) -> "Postgres":

@@ -25,8 +25,9 @@ _directories: list[Path] = []
 class Process:
     """A child with a name, a log file and a process id."""
 
-    def __init__(self, name: str, argv: list, *, log: Path, env: dict | None = None, cwd: Path | None = None, user: str | None = None):
+    def __init__(self, name: str, argv: list, *, log: Path, env: dict | None = None, cwd: Path | None = None, user: str | None = None, last_word: signal.Signals = signal.SIGKILL):
         self.name, self.log = name, log
+        self._last_word = last_word  # what ends it when the tests end, however they end
         self._argv = [str(word) for word in argv]
         self._env, self._cwd, self._user = env, cwd, user
         self._child: subprocess.Popen | None = None
@@ -44,7 +45,7 @@ class Process:
 
     def start(self) -> "Process":
         assert not self.is_alive, f"{self.name} runs already"
-        guard = ["setpriv", "--pdeathsig", "KILL"]
+        guard = ["setpriv", "--pdeathsig", self._last_word.name.removeprefix("SIG")]
         if self._user:
             guard += ["--reuid", self._user, "--regid", self._user, "--init-groups"]
         with open(self.log, "ab") as log:
@@ -87,6 +88,16 @@ class Process:
         if self._child is not None:
             self._child.wait(10)
 
+    def end(self) -> None:
+        """Ends it for good."""
+        if self.is_alive and self._last_word != signal.SIGKILL:
+            self.signal(self._last_word)
+            try:
+                self._child.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill9()
+
     def log_text(self) -> str:
         try:
             return self.log.read_text(errors="replace")
@@ -109,7 +120,7 @@ def directory(name: str, owner: str | None = None) -> Path:
 def end_all() -> None:
     """Ends every process and removes every directory; safe to call twice."""
     for process in reversed(started):
-        process.kill9()
+        process.end()
     started.clear()
     while _directories:
         shutil.rmtree(_directories.pop(), ignore_errors=True)
