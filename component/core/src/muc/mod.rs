@@ -1,0 +1,11 @@
+//! The vocabulary of XEP-0045: affiliations and roles (§5), status codes (§15.6), room configuration (§15.5.3).
+
+mod affiliation;
+mod config;
+mod role;
+mod status;
+
+pub use affiliation::Affiliation;
+pub use config::{AllowPm, RoleName, RoomConfig, Whois};
+pub use role::Role;
+pub use status::Status;

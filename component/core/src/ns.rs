@@ -1,0 +1,61 @@
+//! XML namespaces, one constant each. Inside the program the default namespace of a stanza is
+//! `jabber:client`, whatever the wire calls it.
+
+/// Stanzas (RFC 6120 §4.8.2); the wire of a component says `jabber:component:accept`.
+pub const CLIENT: &str = "jabber:client";
+/// Stanza errors (RFC 6120 §8.3.3).
+pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// The XML namespace of `xml:lang`.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// Multi-user chat, entering (XEP-0045 §7.2).
+pub const MUC: &str = "http://jabber.org/protocol/muc";
+/// Multi-user chat, what occupants hear (XEP-0045 §7).
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// Multi-user chat, moderators and admins (XEP-0045 §8, §9).
+pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+/// Multi-user chat, owners (XEP-0045 §10).
+pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// Form type of the room configuration (XEP-0045 §15.5.3).
+pub const MUC_ROOMCONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
+/// Form type of the room information (XEP-0045 §15.5.4).
+pub const MUC_ROOMINFO: &str = "http://jabber.org/protocol/muc#roominfo";
+/// Form type of a voice request (XEP-0045 §8.6).
+pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
+/// disco feature: ids are reflected unchanged (XEP-0045 §18).
+pub const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
+/// disco feature: self-pings are answered by the room (XEP-0410 §3.3).
+pub const MUC_SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
+/// disco node: the nick a user has reserved (XEP-0045 §6.6).
+pub const X_ROOMUSER_ITEM: &str = "x-roomuser-item";
+/// Direct invitations (XEP-0249).
+pub const CONFERENCE: &str = "jabber:x:conference";
+/// Service discovery information (XEP-0030).
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// Service discovery items (XEP-0030).
+pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// Data forms (XEP-0004).
+pub const DATA: &str = "jabber:x:data";
+/// Result set management (XEP-0059).
+pub const RSM: &str = "http://jabber.org/protocol/rsm";
+/// Delayed delivery (XEP-0203).
+pub const DELAY: &str = "urn:xmpp:delay";
+/// Legacy delayed delivery (XEP-0091).
+pub const LEGACY_DELAY: &str = "jabber:x:delay";
+/// Stanza and origin ids (XEP-0359).
+pub const SID: &str = "urn:xmpp:sid:0";
+/// Occupant ids (XEP-0421).
+pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
+/// XMPP ping (XEP-0199).
+pub const PING: &str = "urn:xmpp:ping";
+/// Software version (XEP-0092).
+pub const VERSION: &str = "jabber:iq:version";
+/// Message processing hints (XEP-0334).
+pub const HINTS: &str = "urn:xmpp:hints";
+/// Chat states (XEP-0085).
+pub const CHATSTATES: &str = "http://jabber.org/protocol/chatstates";
+/// vcard-temp (XEP-0054).
+pub const VCARD: &str = "vcard-temp";
+/// Hats (XEP-0317).
+pub const HATS: &str = "urn:xmpp:hats:0";
+/// Extended stanza addressing (XEP-0033), used in history by old clients.
+pub const ADDRESS: &str = "http://jabber.org/protocol/address";

@@ -1,0 +1,1 @@
+//! Protocols rooms speak beside XEP-0045: data forms, service discovery, paging.

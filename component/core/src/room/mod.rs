@@ -1,0 +1,72 @@
+//! The room engine (XEP-0045): stanzas in, records and words out; `apply` is the only place a room changes.
+//!
+//! The seam: [`Room`], [`Input`], [`Outcome`]. The folders beside this file mirror the chapters of the XEP.
+//! No clock, no chance, no IO: the shell brings [`Now`] in, makes `records` durable, then speaks `outbound`.
+
+use crate::muc::RoomConfig;
+use crate::name::BareJid;
+use crate::record::Record;
+use crate::stanza::{Inbound, Outbound};
+use crate::time::Moment;
+
+/// What a room is given.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A stanza to the room or to one of its occupants.
+    Stanza(&'a Inbound),
+    /// The moment it asked to be woken at has come.
+    Tick,
+}
+
+/// What a room answers: facts, then words.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What has happened: durable before …
+    pub records: Vec<Record>,
+    /// … the world hears of it, in this order.
+    pub outbound: Vec<Outbound>,
+    /// When the room wants its next [`Input::Tick`].
+    pub wake: Option<Moment>,
+}
+
+/// What the operator decided for all rooms of a service domain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServiceRules {
+    /// The service domain.
+    pub domain: BareJid,
+    /// Users who own every room, whatever its lists say.
+    pub admins: Vec<BareJid>,
+    /// Who may create rooms.
+    pub creation: Creators,
+    /// What a new room starts with.
+    pub defaults: RoomConfig,
+    /// Whether a new room stays locked until its owner configures it, as XEP-0045 §10.1 has it.
+    pub locks_new_rooms: bool,
+    /// The most occupants any room may hold.
+    pub occupants_max: u32,
+    /// The most sessions one occupant may have.
+    pub sessions_max: u32,
+    /// The most messages of history any room may keep ready.
+    pub history_max: u32,
+    /// The most entries a room's affiliation list may hold.
+    pub affiliations_max: u32,
+    /// The longest body or subject, in bytes.
+    pub body_bytes_max: usize,
+    /// The longest nick, in characters.
+    pub nick_chars_max: usize,
+    /// How long a destroyed room's JID stays reserved, in milliseconds.
+    pub tombstone_ms: i64,
+    /// How long a locked room waits for its configuration, in milliseconds.
+    pub lock_ms: u64,
+}
+
+/// Who may create rooms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Creators {
+    /// Everyone.
+    Anyone,
+    /// Users of the service's parent domain (`example.org` for `conference.example.org`).
+    Local,
+    /// The service's admins.
+    Admins,
+}
