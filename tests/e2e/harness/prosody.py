@@ -13,7 +13,7 @@ pidfile = "{dir}/prosody.pid"
 data_path = "{dir}/data"
 log = {{ {{ levels = {{ min = "info" }}, to = "console", timestamps = true }} }}
 plugin_paths = {{}}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "vcard4", "pep" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "version", "vcard4", "pep" }}
 modules_disabled = {{ "s2s" }}
 interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
