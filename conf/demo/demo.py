@@ -68,7 +68,7 @@ class Demo:
         self.screen.done(f"{self.server_name} listens on 127.0.0.1:{self.server.c2s}", seconds(began))
         began = time.monotonic()
         self.node.start()
-        self.screen.done(f"tandem-muc (pid {self.node.process.pid}) serves {SERVICE} from a SQLite file", seconds(began))
+        self.screen.done(f"tandem-muc, pid {self.node.process.pid}, serves {SERVICE} on SQLite", seconds(began))
 
     def _enter(self) -> None:
         self.screen.step("Two people enter the hall")
@@ -202,7 +202,7 @@ def main() -> int:
     except (Unproven, NotHeard, Refused, process.Died, OSError) as error:
         screen.failure(str(error))
         log = demo.node.process.log_tail(12) if demo else ""
-        if log:
+        if log and not isinstance(error, process.Died):
             screen.says("the node's last words:")
             screen.says(log)
         return 1

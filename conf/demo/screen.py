@@ -33,7 +33,7 @@ class Screen:
 
     def speech(self, nick: str, text: str, note: str = "") -> None:
         colour = {"Alice": "35", "Bob": "34"}.get(nick, "33")
-        self._line(f"     {self._paint(colour, f'{nick:>7}')}  {text:<58}{self._paint('2', note)}".rstrip())
+        self._line(f"     {self._paint(colour, f'{nick:>7}')}  {text:<59}{self._paint('2', note)}".rstrip())
 
     def fact(self, name: str, text: str) -> None:
         self._line(f"     {self._paint('2', f'{name:<10}')}{text}")
