@@ -21,7 +21,7 @@ demo: ## a room on a real server that survives kill -9, in a minute (SERVER=pros
 	@case '$(SERVER)' in prosody|ejabberd) ;; *) echo "demo: SERVER=$(SERVER) is neither prosody nor ejabberd" >&2; exit 2;; esac
 	@tests/needs.sh demo-$(SERVER)
 	@$(MAKE) --no-print-directory release
-	@TANDEM_MUC_BIN=$(TARGET)/release/tandem-muc $(PYTHON) conf/demo/demo.py --server $(SERVER) $(if $(ONCE),--once)
+	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} $(PYTHON) conf/demo/demo.py --server $(SERVER) $(if $(ONCE),--once)
 
 test: needs-test ## everything: engines, scenarios, both databases, both servers (installs what is missing)
 	$(CARGO) build --workspace --all-targets

@@ -114,7 +114,7 @@ class Demo:
         pid = self.node.process.pid
         began = time.monotonic()
         self.node.kill9()
-        self.screen.struck(f"kill -9 {pid}: the room service is gone, mid-flight, without a goodbye")
+        self.screen.struck(f"kill -9 {pid}: the room service is gone, without a goodbye")
         self.node.start()
         self.screen.done(f"started again (pid {self.node.process.pid}), the hall restored from the database", seconds(began))
 

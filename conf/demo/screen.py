@@ -43,14 +43,14 @@ class Screen:
         self._line("  " + self._paint("2", self._bar * 76))
 
     def says(self, text: str) -> None:
-        self._line(f"  {text}")
+        self._line(f"  {text}".rstrip())
 
     def failure(self, text: str) -> None:
         self._line()
         self._line(f"  {self._paint('1;31', self._cross)} {text}")
 
     def _paint(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._is_coloured else text
+        return f"\x1b[{code}m{text}\x1b[0m" if text and self._is_coloured else text
 
     def _line(self, text: str = "") -> None:
         print(text, file=self._out)

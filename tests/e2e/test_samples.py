@@ -21,7 +21,7 @@ def sample_prosody(monkeypatch):
     sample = text.replace("{ 5347 }", f"{{ {port} }}")
     assert sample != text
     # The sample's own lines in place of the harness's: global ones first, hosts after them, as in a real file.
-    head, _, component_part = sample.partition("Component ")
+    head, component_part = re.split(r"(?m)^Component ", sample)
     base = re.sub(r"(?m)^(component_ports|component_interfaces|network_settings) = .*$", "", prosody.CONFIG)
     quoted = head.replace("{", "{{").replace("}", "}}")
     monkeypatch.setattr(prosody, "CONFIG", base.replace("VirtualHost", quoted + "VirtualHost"))
