@@ -49,7 +49,13 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct FileArg {
     /// The configuration file.
-    #[arg(short, long, value_name = "FILE", env = "TANDEM_MUC_CONFIG", default_value = "/etc/tandem-muc/component.toml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "TANDEM_MUC_CONFIG",
+        default_value = "/etc/tandem-muc/component.toml"
+    )]
     config: PathBuf,
 }
 

@@ -28,7 +28,8 @@ pub(super) fn verdict(verdict: Verdict, what: &str, sentence: &str) {
         Verdict::Bad => ("31", "FAIL"),
         Verdict::NotTried => ("33", "skip"),
     };
-    let word = if is_coloured(&std::io::stdout()) { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() };
+    let word =
+        if is_coloured(&std::io::stdout()) { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() };
     tell(&format!("{word}  {what:<10} {sentence}"));
 }
 

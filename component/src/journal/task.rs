@@ -81,7 +81,12 @@ impl Task {
     }
 
     /// After a group with something unwritable in it: each entry on its own, so that only one room pays.
-    async fn commit_one_by_one(&mut self, group: Vec<Entry>, shares: &[usize], mut facts: &[Fact]) -> Result<(), Ended> {
+    async fn commit_one_by_one(
+        &mut self,
+        group: Vec<Entry>,
+        shares: &[usize],
+        mut facts: &[Fact],
+    ) -> Result<(), Ended> {
         for (entry, &share) in group.into_iter().zip(shares) {
             let (own, rest) = facts.split_at(share);
             facts = rest;
@@ -101,12 +106,8 @@ impl Task {
         if facts.is_empty() {
             return Ok(Ok(()));
         }
-        let fence = Fence {
-            service: self.setup.domain.clone(),
-            epoch: self.setup.epoch,
-            after: self.seq,
-            next: self.seq + 1,
-        };
+        let fence =
+            Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
         let mut pause = PAUSE_MIN;
         let mut attempts = 0_u32;
         loop {
@@ -121,7 +122,12 @@ impl Task {
                 }
                 Err(StoreError::Fenced { by }) => {
                     self.count_failure("fenced");
-                    error!(domain = self.setup.domain, epoch = self.setup.epoch.0, by = by.0, "stepping down: the fence is another epoch's");
+                    error!(
+                        domain = self.setup.domain,
+                        epoch = self.setup.epoch.0,
+                        by = by.0,
+                        "stepping down: the fence is another epoch's"
+                    );
                     self.told.send_replace(Health::Over { by });
                     return Err(Ended);
                 }
@@ -138,7 +144,11 @@ impl Task {
                     }
                     self.told.send_replace(Health::Away);
                     if *self.stop.borrow() {
-                        error!(domain = self.setup.domain, facts = facts.len(), "stopping while the store is away: what was not durable was told to nobody");
+                        error!(
+                            domain = self.setup.domain,
+                            facts = facts.len(),
+                            "stopping while the store is away: what was not durable was told to nobody"
+                        );
                         return Err(Ended);
                     }
                     tokio::select! {
@@ -178,7 +188,10 @@ impl Task {
     async fn bury(&mut self, entry: Entry, why: &StoreError) {
         let Entry::Said { life, asked, .. } = entry else { return };
         error!(room = %life.jid, why = %why, "room damaged: its records cannot be written; reloading it, all other rooms go on");
-        let sorry = StanzaError::new(Condition::InternalServerError, "The room could not store this; its operator has been told.");
+        let sorry = StanzaError::new(
+            Condition::InternalServerError,
+            "The room could not store this; its operator has been told.",
+        );
         if let Some(answer) = asked.and_then(|inbound| inbound.error(&sorry)) {
             self.say(vec![answer]).await;
         }

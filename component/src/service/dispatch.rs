@@ -97,14 +97,18 @@ impl Dispatch {
     }
 
     async fn reload(&mut self, config: Option<Arc<Config>>) {
-        let own = config.as_ref().and_then(|config| config.services.iter().find(|s| s.domain.0.as_str() == self.domain));
+        let own =
+            config.as_ref().and_then(|config| config.services.iter().find(|s| s.domain.0.as_str() == self.domain));
         let Some(service) = own else { return };
         let rules = Arc::new(service.rules());
         self.lobby.obey(rules.clone());
         for shard in &self.shards {
             shard.send(Mail::Rules(rules.clone())).await;
         }
-        info!(domain = self.domain, "reloaded: rules and limits of rooms; server, secret, store and http need a restart");
+        info!(
+            domain = self.domain,
+            "reloaded: rules and limits of rooms; server, secret, store and http need a restart"
+        );
     }
 }
 

@@ -53,12 +53,8 @@ pub fn stream_config(service: &Service) -> Result<StreamConfig, ConfigError> {
 pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result<(), ServiceError> {
     let domain = setup.service.domain.0.as_str().to_owned();
     let stream_config = stream_config(&setup.service)?;
-    let terms = Terms {
-        store: setup.store.clone(),
-        domain: domain.clone(),
-        node: setup.node.clone(),
-        ttl_ms: setup.lease_ms,
-    };
+    let terms =
+        Terms { store: setup.store.clone(), domain: domain.clone(), node: setup.node.clone(), ttl_ms: setup.lease_ms };
     let Some(held) = terms.acquire(&setup.status, &mut ends).await? else { return Ok(()) };
     let (epoch, seq) = (held.lease.epoch, held.lease.seq);
     #[expect(clippy::cast_precision_loss, reason = "an epoch counts takeovers")]

@@ -68,7 +68,8 @@ impl Lobby {
             return None;
         }
         if !is_get {
-            return inbound.error(&no(Condition::ServiceUnavailable, "The service itself takes no such thing; rooms do."));
+            return inbound
+                .error(&no(Condition::ServiceUnavailable, "The service itself takes no such thing; rooms do."));
         }
         if let Some(query) = stanza.child("query", ns::DISCO_INFO) {
             return match node_of(query, &self.rules) {

@@ -42,11 +42,7 @@ struct Load {
 }
 
 impl Task {
-    pub(super) fn new(
-        setup: Setup,
-        mailbox: mpsc::Receiver<Mail>,
-        notices: mpsc::UnboundedReceiver<Notice>,
-    ) -> Task {
+    pub(super) fn new(setup: Setup, mailbox: mpsc::Receiver<Mail>, notices: mpsc::UnboundedReceiver<Notice>) -> Task {
         let (loaded, loads) = mpsc::unbounded_channel();
         let rooms = HashMap::with_hasher(RandomState::default());
         Task { setup, mailbox, notices, loads, loaded, rooms, wakes: BTreeSet::new(), clock: Clock::start(), lives: 0 }
@@ -247,7 +243,10 @@ impl Task {
 }
 
 fn please_wait() -> StanzaError {
-    StanzaError::new(Condition::ResourceConstraint, "The rooms' database does not answer; please try again in a moment.")
+    StanzaError::new(
+        Condition::ResourceConstraint,
+        "The rooms' database does not answer; please try again in a moment.",
+    )
 }
 
 async fn at(wake: Option<Instant>) {

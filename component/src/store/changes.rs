@@ -53,6 +53,7 @@ impl<'a> Changes<'a> {
         match &fact.record {
             Record::Created(creation) => {
                 let config = config_text(&creation.config)?;
+                self.counts.remove(&room);
                 self.any(rooms::CLEAR_NAME, vec![key::of_bare(&fact.jid).into()]);
                 self.any(rooms::CREATE, rooms::created(room, &fact.jid, creation, config));
             }

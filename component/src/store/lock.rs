@@ -2,6 +2,7 @@
 //! where a lease tells it when it runs out.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::connection::{Engine, Held};
@@ -18,8 +19,11 @@ pub struct SessionLock {
 }
 
 enum Holder {
-    Session(Session),
-    File { _locked: std::fs::File },
+    /// The mutex is never locked: it makes a shared borrow harmless.
+    Session(Mutex<Session>),
+    File {
+        _locked: std::fs::File,
+    },
 }
 
 impl fmt::Debug for SessionLock {
@@ -31,7 +35,7 @@ impl fmt::Debug for SessionLock {
 pub(super) async fn take(engine: &dyn Engine, name: &str, answer: Duration) -> Result<Option<SessionLock>, StoreError> {
     let holder = match engine.session_lock(name).await? {
         None => return Ok(None),
-        Some(Held::Session(wire)) => Holder::Session(Session::alone(wire)),
+        Some(Held::Session(wire)) => Holder::Session(Mutex::new(Session::alone(wire))),
         Some(Held::File(file)) => Holder::File { _locked: file },
     };
     Ok(Some(SessionLock { name: name.to_owned(), holder, answer }))
@@ -47,6 +51,7 @@ impl SessionLock {
     pub async fn is_alive(&mut self) -> bool {
         match &mut self.holder {
             Holder::Session(session) => {
+                let session = session.get_mut().unwrap_or_else(PoisonError::into_inner);
                 tokio::time::timeout(self.answer, session.fetch(ALIVE, &[])).await.is_ok_and(|answer| answer.is_ok())
             }
             Holder::File { .. } => true,

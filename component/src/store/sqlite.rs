@@ -248,9 +248,12 @@ fn bind<'q>(query: LiteQuery<'q>, values: &[Value<'_>]) -> LiteQuery<'q> {
 
 fn cells(row: &SqliteRow) -> Result<Row, sqlx::Error> {
     let cell = |nth: usize| {
-        let kind = row.try_get_raw(nth)?.type_info().name().to_owned();
+        let raw = row.try_get_raw(nth)?;
+        if raw.is_null() {
+            return Ok(Cell::Null);
+        }
+        let kind = raw.type_info().name().to_owned();
         Ok(match kind.as_str() {
-            "NULL" => Cell::Null,
             "INTEGER" => Cell::Int(row.try_get_unchecked(nth)?),
             "BLOB" => Cell::Bytes(row.try_get_unchecked(nth)?),
             _ => Cell::Text(row.try_get_unchecked(nth)?),
