@@ -1,1 +1,3 @@
-//! h
+//! What the tests share.
+
+pub mod loopback;
