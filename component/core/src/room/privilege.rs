@@ -4,7 +4,7 @@
 use super::Room;
 use super::refusal::Refusal;
 use super::view::Face;
-use crate::muc::{Affiliation, AllowPm, Role};
+use crate::muc::{Affiliation, AllowPm, Role, Whois};
 use crate::name::{BareJid, Jid, Nick};
 
 /// Who does something to the room or its people.
@@ -35,9 +35,8 @@ impl Room {
     pub(super) fn initial_role(&self, affiliation: Affiliation) -> Role {
         match affiliation {
             Affiliation::Owner | Affiliation::Admin => Role::Moderator,
-            Affiliation::Member => Role::Participant,
             Affiliation::None if self.config.is_moderated => Role::Visitor,
-            Affiliation::None => Role::Participant,
+            Affiliation::Member | Affiliation::None => Role::Participant,
             Affiliation::Outcast => Role::None,
         }
     }
@@ -60,7 +59,7 @@ impl Room {
     /// Whether `actor` may read the list of those with `affiliation` (§9.2, §9.5, §10.5, §10.8). In a
     /// non-anonymous room the members read them too: group encryption needs to know for whom.
     pub(super) fn may_read_list(&self, actor: &Actor, affiliation: Affiliation) -> Result<(), Refusal> {
-        let is_open = self.config.whois == crate::muc::Whois::Anyone
+        let is_open = self.config.whois == Whois::Anyone
             && affiliation >= Affiliation::Member
             && (actor.affiliation >= Affiliation::Member
                 || self.config.member_list_for.iter().any(|name| name.role() == actor.role));

@@ -132,7 +132,7 @@ impl Room {
         let sees_jids = self.sees_jids(own.role);
         for other in self.roster.iter().filter(|other| other.nick != own.nick) {
             if self.config.broadcasts(other.role) {
-                let stanza = self.presence(&self.face(other), Type::None, sees_jids, &News::default());
+                let stanza = self.face(other).presence(Type::None, sees_jids, &News::default());
                 turn.say(stanza, Audience::One(ask.stanza.from.clone()));
             }
         }
@@ -156,16 +156,16 @@ impl Room {
         &mut self,
         ask: &Inbound,
         old: &Nick,
-        nick: Nick,
+        nick: &Nick,
         x: &Element,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
         if old.as_str() != nick.as_str() {
             self.change_nick(ask, old, nick, turn)?;
-        } else if self.take_presence(&ask.stanza, turn) {
-            if let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) {
-                self.tell_arrival(&face, ask, turn);
-            }
+        } else if self.take_presence(&ask.stanza, turn)
+            && let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own))
+        {
+            self.tell_arrival(&face, ask, turn);
         }
         if let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) {
             self.tell_room(&face, ask, x, &[], turn);

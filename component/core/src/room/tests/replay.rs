@@ -132,21 +132,21 @@ fn live(steps: &[Step], config: RoomConfig, is_locked: bool) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 700, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_reloaded_room_equals_the_room_that_lived(
-        steps in prop::collection::vec(step(), 1..40),
+        steps in prop::collection::vec(step(), 1..80),
         is_moderated: bool,
         is_persistent: bool,
         is_locked in prop::bool::weighted(0.1),
     ) {
-        live(&steps, RoomConfig { is_moderated, is_persistent, ..RoomConfig::default() }, is_locked)?;
+        live(&steps, RoomConfig { is_persistent, is_moderated, ..RoomConfig::default() }, is_locked)?;
     }
 
     #[test]
     fn nobody_learns_a_real_jid_who_may_not(
-        steps in prop::collection::vec(step(), 1..40),
+        steps in prop::collection::vec(step(), 1..80),
         is_moderated: bool,
     ) {
         live(&steps, RoomConfig { is_moderated, whois: Whois::Moderators, ..RoomConfig::default() }, false)?;
