@@ -128,11 +128,11 @@ impl Refusal {
     }
 
     fn odd_type(&self) -> Option<ErrorType> {
-        match self {
-            Refusal::RoomFull => Some(ErrorType::Wait),
-            Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank => Some(ErrorType::Cancel),
-            _ => None,
+        if *self == Refusal::RoomFull {
+            return Some(ErrorType::Wait);
         }
+        let is_final = matches!(self, Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank);
+        is_final.then_some(ErrorType::Cancel)
     }
 
     fn sentence(&self) -> String {
