@@ -66,6 +66,11 @@ impl Room {
         }
     }
 
+    /// Takes new rules over, from the next input on.
+    pub fn obey(&mut self, rules: Arc<ServiceRules>) {
+        self.rules = rules;
+    }
+
     /// The room at `jid` as it was when `image` was taken.
     pub fn restore(jid: BareJid, rules: Arc<ServiceRules>, image: RoomImage) -> Room {
         let mut room = Room::vacant(image.id, jid, rules);
