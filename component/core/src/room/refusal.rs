@@ -103,11 +103,15 @@ impl Refusal {
         use Refusal as R;
         match self {
             R::NickMissing => Condition::JidMalformed,
-            R::NickUnusable | R::NickTooLong(_) | R::NotEntering | R::NotInside | R::BadField(_) | R::DomainRank => {
-                Condition::NotAcceptable
-            }
+            R::NickUnusable
+            | R::NickTooLong(_)
+            | R::NickChangeForbidden
+            | R::NotEntering
+            | R::NotInside
+            | R::BadField(_)
+            | R::DomainRank => Condition::NotAcceptable,
             R::NickTaken | R::NickReserved | R::SelfBan | R::LastOwner => Condition::Conflict,
-            R::NickChangeForbidden | R::CreationForbidden | R::Outranked => Condition::NotAllowed,
+            R::CreationForbidden | R::Outranked => Condition::NotAllowed,
             R::Banned
             | R::NoVoice
             | R::SubjectForbidden
@@ -130,7 +134,9 @@ impl Refusal {
     fn odd_type(&self) -> Option<ErrorType> {
         match self {
             Refusal::RoomFull => Some(ErrorType::Wait),
-            Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank => Some(ErrorType::Cancel),
+            Refusal::NickChangeForbidden | Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank => {
+                Some(ErrorType::Cancel)
+            }
             _ => None,
         }
     }
