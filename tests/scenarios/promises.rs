@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use minidom::Element;
-use tandem_muc_core::name::{BareJid, Jid};
+use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
 use tandem_muc_core::record::Record;
 use tandem_muc_core::room::{Input, Outcome};
@@ -151,9 +151,4 @@ pub(crate) fn children<'a>(
     ns: &'static str,
 ) -> impl Iterator<Item = &'a Element> {
     stanza.payload.iter().filter(move |child| child.is(name, ns))
-}
-
-/// The hearer's own view needs its JID where a test reads it.
-pub(crate) fn hears(outbound: &Outbound, who: &Jid) -> bool {
-    outbound.to.as_slice().contains(who)
 }
