@@ -160,7 +160,7 @@ impl Stage {
                 outcome.records
             ));
         }
-        self.wake = outcome.wake.or(self.wake);
+        self.wake = outcome.wake;
         self.promises.check(&input, &outcome)?;
         for outbound in &outcome.outbound {
             let rendered = render(&outbound.stanza);

@@ -132,13 +132,12 @@ impl Refusal {
     }
 
     fn odd_type(&self) -> Option<ErrorType> {
-        match self {
-            Refusal::RoomFull => Some(ErrorType::Wait),
-            Refusal::NickChangeForbidden | Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank => {
-                Some(ErrorType::Cancel)
-            }
-            _ => None,
+        use Refusal as R;
+        if *self == R::RoomFull {
+            return Some(ErrorType::Wait);
         }
+        let is_final = matches!(self, R::NickChangeForbidden | R::NotInside | R::NotEntering | R::DomainRank);
+        is_final.then_some(ErrorType::Cancel)
     }
 
     fn sentence(&self) -> String {

@@ -148,7 +148,7 @@ impl Room {
 
     /// Whether nobody is inside and nothing is waited for: it may be unloaded.
     pub fn is_quiet(&self) -> bool {
-        self.roster.is_empty() && !self.is_locked
+        self.roster.is_empty() && (!self.is_locked || self.tombstone.is_some())
     }
 
     /// Its address.

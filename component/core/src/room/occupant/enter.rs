@@ -99,8 +99,14 @@ impl Room {
     ) {
         let affiliation = self.affiliation(&ask.stanza.from.to_bare());
         // A further session comes under the nick as it is already shown, with the role the occupant has.
+        let mut extra = extra.to_vec();
         let (nick, role) = match self.roster.named(&nick) {
-            Some(occupant) => (occupant.nick.clone(), occupant.role),
+            Some(occupant) => {
+                if occupant.nick.as_str() != nick.as_str() {
+                    extra.push(Status::NickAssigned);
+                }
+                (occupant.nick.clone(), occupant.role)
+            }
             None => (nick, self.initial_role(affiliation)),
         };
         let entry = OccupantEntry {
@@ -113,7 +119,7 @@ impl Room {
         self.commit(Record::Entered(Box::new(entry)), turn);
         let Some(face) = self.face_named(&nick) else { return };
         self.tell_arrival(&face, ask, turn);
-        self.tell_room(&face, ask, x, extra, turn);
+        self.tell_room(&face, ask, x, &extra, turn);
     }
 
     /// The others hear who came; the occupant's other sessions, that it has a new presence.

@@ -15,10 +15,6 @@ use crate::stanza::{Inbound, Type};
 impl Room {
     /// The sender's session leaves; whoever is not inside has nothing to leave.
     pub(in super::super) fn exit(&mut self, ask: &Inbound, turn: &mut Turn<'_>) {
-        if self.is_locked && self.roster.of(&ask.stanza.from).is_some_and(|own| own.sessions.len() == 1) {
-            self.give_up(turn);
-            return;
-        }
         let farewell: Arc<[Element]> = honest(&ask.stanza.payload, &self.jid).cloned().collect();
         self.leave(&ask.stanza.from, Leaving::Exit, farewell, &[], turn);
     }
@@ -30,6 +26,11 @@ impl Room {
 
     fn leave(&mut self, who: &Jid, why: Leaving, farewell: Arc<[Element]>, statuses: &[Status], turn: &mut Turn<'_>) {
         let Some(occupant) = self.roster.of(who) else { return };
+        if self.is_locked && self.roster.len() == 1 && occupant.sessions.len() == 1 {
+            // Nobody is left who could configure the room (§10.1.3).
+            self.give_up(turn);
+            return;
+        }
         let mut gone = self.face(occupant);
         let was_shown = occupant.shown().who == *who;
         self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
