@@ -103,11 +103,15 @@ impl Refusal {
         use Refusal as R;
         match self {
             R::NickMissing => Condition::JidMalformed,
-            R::NickUnusable | R::NickTooLong(_) | R::NotEntering | R::NotInside | R::BadField(_) | R::DomainRank => {
-                Condition::NotAcceptable
-            }
+            R::NickUnusable
+            | R::NickTooLong(_)
+            | R::NickChangeForbidden
+            | R::NotEntering
+            | R::NotInside
+            | R::BadField(_)
+            | R::DomainRank => Condition::NotAcceptable,
             R::NickTaken | R::NickReserved | R::SelfBan | R::LastOwner => Condition::Conflict,
-            R::NickChangeForbidden | R::CreationForbidden | R::Outranked => Condition::NotAllowed,
+            R::CreationForbidden | R::Outranked => Condition::NotAllowed,
             R::Banned
             | R::NoVoice
             | R::SubjectForbidden
@@ -128,10 +132,11 @@ impl Refusal {
     }
 
     fn odd_type(&self) -> Option<ErrorType> {
-        if *self == Refusal::RoomFull {
+        use Refusal as R;
+        if *self == R::RoomFull {
             return Some(ErrorType::Wait);
         }
-        let is_final = matches!(self, Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank);
+        let is_final = matches!(self, R::NickChangeForbidden | R::NotInside | R::NotEntering | R::DomainRank);
         is_final.then_some(ErrorType::Cancel)
     }
 
