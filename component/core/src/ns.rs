@@ -59,3 +59,5 @@ pub const VCARD: &str = "vcard-temp";
 pub const HATS: &str = "urn:xmpp:hats:0";
 /// Extended stanza addressing (XEP-0033), used in history by old clients.
 pub const ADDRESS: &str = "http://jabber.org/protocol/address";
+/// Publish-subscribe (XEP-0060), here of the account (XEP-0163).
+pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";

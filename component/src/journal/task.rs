@@ -73,7 +73,7 @@ impl Task {
         let shares: Vec<usize> = group.iter().map(Entry::records).collect();
         let facts: Vec<Fact> = group.iter_mut().flat_map(Entry::take_facts).collect();
         match self.append(&facts).await? {
-            Ok(()) => self.release_all(group).await,
+            Ok(()) => self.release(group).await,
             Err(why) if group.len() == 1 => self.bury(group.remove(0), &why).await,
             Err(_) => self.commit_one_by_one(group, &shares, &facts).await?,
         }
@@ -89,7 +89,7 @@ impl Task {
                 continue;
             }
             match self.append(own).await? {
-                Ok(()) => self.release(entry).await,
+                Ok(()) => self.release(vec![entry]).await,
                 Err(why) => self.bury(entry, &why).await,
             }
         }
@@ -158,18 +158,19 @@ impl Task {
         self.told.send_if_modified(|health| std::mem::replace(health, Health::Fine) != Health::Fine);
     }
 
-    async fn release_all(&mut self, group: Vec<Entry>) {
+    /// Lets the words of a durable group go, then tells the shards.
+    async fn release(&mut self, group: Vec<Entry>) {
+        let (mut words, mut notices) = (Vec::new(), Vec::new());
         for entry in group {
-            self.release(entry).await;
+            match entry {
+                Entry::Said { words: said, .. } => words.extend(said),
+                Entry::Lobby(word) => words.push(word),
+                Entry::Settle { life, turn } => notices.push(Notice::Settled { life, turn }),
+            }
         }
-    }
-
-    /// Lets the words of a durable entry go.
-    async fn release(&mut self, entry: Entry) {
-        match entry {
-            Entry::Said { words, .. } => self.say(words).await,
-            Entry::Lobby(word) => self.say(vec![word]).await,
-            Entry::Settle { life, turn } => self.notice(Notice::Settled { life, turn }),
+        self.say(words).await;
+        for notice in notices {
+            self.notice(notice);
         }
     }
 
@@ -188,6 +189,7 @@ impl Task {
     async fn say(&self, words: Vec<Outbound>) {
         if !words.is_empty() {
             self.setup.stream.say(words, self.seq).await;
+            self.setup.stream.all_said(self.seq).await;
         }
     }
 

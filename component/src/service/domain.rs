@@ -9,7 +9,7 @@ use tracing::info;
 use super::dispatch::Dispatch;
 use super::lease::{Kept, Terms};
 use super::lobby::Lobby;
-use super::{DomainStatus, Phase, ServiceError};
+use super::{DomainStatus, Phase, ServiceError, turned};
 use crate::config::{Config, ConfigError, Service};
 use crate::journal::{self, Journal};
 use crate::shard::{self, Shard};
@@ -43,7 +43,7 @@ pub fn stream_config(service: &Service) -> Result<StreamConfig, ConfigError> {
         secret: service.secret()?,
         limits: Limits {
             stanza_bytes: service.limits.stanza_bytes,
-            depth: u32::try_from(service.limits.stanza_depth).unwrap_or(u32::MAX),
+            depth: service.limits.stanza_depth,
             ..Limits::default()
         },
     })
@@ -106,7 +106,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let mut dispatching = tokio::spawn(dispatch.run(inbound, setup.reloads, quits));
 
     let is_lost = tokio::select! {
-        _ = ends.wait_for(|ends| *ends) => false,
+        () = turned(&mut ends) => false,
         kept = &mut keeping => matches!(kept, Ok(Kept::Lost)),
         _ = &mut journal_runs => true,
     };

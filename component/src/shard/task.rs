@@ -17,7 +17,7 @@ use super::clock::{Clock, new_room_id};
 use super::slot::{Live, Slot};
 use super::{Mail, Setup};
 use crate::journal::{Entry, Health, Life, Notice};
-use crate::store::StoreError;
+use crate::store::{HistoryWanted, StoreError};
 use crate::telemetry;
 
 /// How often idle rooms are looked for.
@@ -92,8 +92,9 @@ impl Task {
     fn load(&self, jid: &BareJid) {
         let (store, domain, jid, loaded) =
             (self.setup.store.clone(), self.setup.domain.clone(), jid.clone(), self.loaded.clone());
+        let wanted = HistoryWanted::UpTo(self.setup.rules.history_max);
         tokio::spawn(async move {
-            let image = store.load_room(&domain, &jid).await;
+            let image = store.load_room(&domain, &jid, wanted).await;
             let _ = loaded.send(Load { jid, image });
         });
     }

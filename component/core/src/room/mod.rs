@@ -3,11 +3,28 @@
 //! The seam: [`Room`], [`Input`], [`Outcome`]. The folders beside this file mirror the chapters of the XEP.
 //! No clock, no chance, no IO: the shell brings [`Now`] in, makes `records` durable, then speaks `outbound`.
 
+mod admin;
+mod disco;
+mod history;
+mod moderator;
+mod occupant;
+mod owner;
+mod privilege;
+mod refusal;
+mod roster;
+mod route;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use state::Room;
+
 use crate::muc::RoomConfig;
 use crate::name::BareJid;
 use crate::record::Record;
-use crate::stanza::{Inbound, Outbound};
-use crate::time::Moment;
+use crate::stanza::{Audience, Inbound, Outbound, Stanza};
+use crate::time::{Moment, Now};
 
 /// What a room is given.
 #[derive(Clone, Copy, Debug)]
@@ -69,4 +86,29 @@ pub enum Creators {
     Local,
     /// The service's admins.
     Admins,
+}
+
+/// One call of [`Room::handle`]: what the world brought, and what is answered.
+struct Turn<'a> {
+    now: Now,
+    out: &'a mut Outcome,
+    ids: u64,
+}
+
+impl Turn<'_> {
+    /// A fresh opaque id.
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        self.now.id(self.ids)
+    }
+
+    fn say(&mut self, stanza: Stanza, to: Audience) {
+        if !to.as_slice().is_empty() {
+            self.out.outbound.push(Outbound { stanza, to });
+        }
+    }
+
+    fn answer(&mut self, answer: Outbound) {
+        self.out.outbound.push(answer);
+    }
 }

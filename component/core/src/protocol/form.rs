@@ -1,0 +1,191 @@
+//! Data forms (XEP-0004): submitted ones read leniently, our own written.
+
+use minidom::Element;
+
+use crate::ns;
+use crate::stanza::element::{Build, el};
+
+/// What became of a form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FormType {
+    /// To fill in.
+    Form,
+    /// Filled in.
+    Submit,
+    /// Put away.
+    Cancel,
+    /// An answer.
+    Result,
+}
+
+impl FormType {
+    fn as_str(self) -> &'static str {
+        match self {
+            FormType::Form => "form",
+            FormType::Submit => "submit",
+            FormType::Cancel => "cancel",
+            FormType::Result => "result",
+        }
+    }
+
+    fn parse(word: Option<&str>) -> Option<FormType> {
+        Some(match word {
+            Some("form") => FormType::Form,
+            Some("submit") | None => FormType::Submit,
+            Some("cancel") => FormType::Cancel,
+            Some("result") => FormType::Result,
+            Some(_) => return None,
+        })
+    }
+}
+
+/// A form somebody sent: field names and values, in their order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Submitted {
+    /// What became of it.
+    pub type_: FormType,
+    fields: Vec<(String, Vec<String>)>,
+}
+
+impl Submitted {
+    /// Reads an `<x xmlns='jabber:x:data'/>`; `None` where it is none or of an unknown type.
+    pub fn read(x: &Element) -> Option<Submitted> {
+        if !x.is("x", ns::DATA) {
+            return None;
+        }
+        let type_ = FormType::parse(x.attr("type"))?;
+        let fields = x
+            .children()
+            .filter(|child| child.is("field", ns::DATA))
+            .filter_map(|field| {
+                let values = field.children().filter(|c| c.is("value", ns::DATA)).map(Element::text).collect();
+                Some((field.attr("var")?.to_owned(), values))
+            })
+            .collect();
+        Some(Submitted { type_, fields })
+    }
+
+    /// The value of `FORM_TYPE`.
+    pub fn form_type(&self) -> Option<&str> {
+        self.first("FORM_TYPE")
+    }
+
+    /// All values of the field, if it is there at all.
+    pub fn values(&self, var: &str) -> Option<&[String]> {
+        self.fields.iter().find(|(name, _)| name == var).map(|(_, values)| values.as_slice())
+    }
+
+    /// The first value of the field.
+    pub fn first(&self, var: &str) -> Option<&str> {
+        self.values(var)?.first().map(String::as_str)
+    }
+
+    /// Fields beside `FORM_TYPE`.
+    pub fn is_empty(&self) -> bool {
+        self.fields.iter().all(|(name, _)| name == "FORM_TYPE")
+    }
+}
+
+/// The boolean a value means (XEP-0004 §3.3).
+pub fn boolean(value: &str) -> Option<bool> {
+    match value.trim() {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A form of ours, written field by field.
+#[derive(Clone, Debug)]
+pub struct Form {
+    x: Element,
+}
+
+impl Form {
+    /// An empty form with its `FORM_TYPE`.
+    pub fn new(type_: FormType, form_type: &str) -> Form {
+        let x = el("x", ns::DATA).with_attr("type", type_.as_str());
+        Form { x }.hidden("FORM_TYPE", form_type)
+    }
+
+    /// The same with a title.
+    #[must_use]
+    pub fn titled(mut self, title: &str) -> Form {
+        self.x.append_child(el("title", ns::DATA).with_text(title));
+        self
+    }
+
+    /// The same with a field that is not shown.
+    #[must_use]
+    pub fn hidden(self, var: &str, value: &str) -> Form {
+        self.push("hidden", var, None, &[], &[value])
+    }
+
+    /// The same with a field; `values` are what it holds.
+    #[must_use]
+    pub fn field(self, type_: &'static str, var: &str, label: &str, values: &[&str]) -> Form {
+        self.push(type_, var, Some(label), &[], values)
+    }
+
+    /// The same with a boolean field.
+    #[must_use]
+    pub fn boolean(self, var: &str, label: &str, value: bool) -> Form {
+        self.push("boolean", var, Some(label), &[], &[if value { "1" } else { "0" }])
+    }
+
+    /// The same with a list to choose from, each option with its label.
+    #[must_use]
+    pub fn list(self, type_: &'static str, var: &str, label: &str, options: &[(&str, &str)], values: &[&str]) -> Form {
+        self.push(type_, var, Some(label), options, values)
+    }
+
+    fn push(
+        mut self,
+        type_: &'static str,
+        var: &str,
+        label: Option<&str>,
+        options: &[(&str, &str)],
+        values: &[&str],
+    ) -> Form {
+        let mut field = el("field", ns::DATA).with_attr("var", var).with_attr("type", type_);
+        if let Some(label) = label {
+            field = field.with_attr("label", label);
+        }
+        for value in values {
+            field.append_child(el("value", ns::DATA).with_text(value));
+        }
+        for (value, label) in options {
+            field.append_child(el("option", ns::DATA).with_attr("label", *label).with_text_child("value", value));
+        }
+        self.x.append_child(field);
+        self
+    }
+
+    /// The element it is.
+    pub fn into_element(self) -> Element {
+        self.x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stanza::element::parse;
+
+    #[test]
+    fn a_submitted_form_is_read_leniently() {
+        let x = parse("<x xmlns='jabber:x:data'><field var='a'><value>1</value><value>2</value></field><field/></x>")
+            .expect("an element");
+        let form = Submitted::read(&x).expect("a form");
+        assert_eq!(form.type_, FormType::Submit);
+        assert_eq!(form.values("a").map(<[String]>::len), Some(2));
+        assert_eq!(form.values("b"), None);
+    }
+
+    #[test]
+    fn a_written_form_reads_back() {
+        let x = Form::new(FormType::Form, "urn:f").boolean("b", "B", true).into_element();
+        let form = Submitted::read(&x).expect("a form");
+        assert_eq!((form.form_type(), form.first("b").and_then(boolean)), (Some("urn:f"), Some(true)));
+    }
+}

@@ -1,0 +1,145 @@
+//! What admins do (XEP-0045 §9), and moderators by the same protocol: several items in one request, all checked
+//! first, then all applied - all or none.
+
+mod lists;
+mod people;
+
+use minidom::Element;
+
+use super::privilege::{self, Actor};
+use super::refusal::Refusal;
+use super::{Room, Turn};
+use crate::muc::{Affiliation, Role};
+use crate::name::{BareJid, Jid, Nick};
+use crate::ns;
+use crate::record::AffiliationEntry;
+use crate::stanza::Inbound;
+
+/// The most items in one request.
+const ITEMS_MAX: usize = 1000;
+
+/// One thing to change about somebody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Change {
+    Role { nick: Nick, role: Role, reason: Option<String> },
+    Affiliation { who: BareJid, affiliation: Affiliation, nick: Option<Nick>, reason: Option<String> },
+}
+
+impl Room {
+    /// Changes roles and affiliations as the items say.
+    pub(super) fn change_people(&mut self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let actor = self.actor(&ask.stanza.from);
+        let items = query.children().filter(|child| child.is("item", ns::MUC_ADMIN));
+        let changes = items.take(ITEMS_MAX).map(|item| self.read_change(item)).collect::<Result<Vec<_>, _>>()?;
+        if changes.is_empty() {
+            return Err(Refusal::Malformed("The request has no item."));
+        }
+        for change in &changes {
+            self.may_change(&actor, change)?;
+        }
+        self.must_keep_lists_sound(&changes)?;
+        turn.answer(ask.result(None));
+        self.make_changes(&actor, changes, turn);
+        self.vanish_if_empty(turn);
+        Ok(())
+    }
+
+    fn read_change(&self, item: &Element) -> Result<Change, Refusal> {
+        let reason = item.get_child("reason", ns::MUC_ADMIN).map(Element::text).filter(|reason| !reason.is_empty());
+        let nick = item.attr("nick").map(Nick::parse).transpose();
+        let nick = nick.map_err(|_| Refusal::Malformed("An item's nick cannot be one."))?;
+        let jid = item.attr("jid").map(Jid::parse).transpose();
+        let jid = jid.map_err(|_| Refusal::Malformed("An item's jid is none."))?;
+        match (item.attr("affiliation"), item.attr("role")) {
+            (Some(word), None) => {
+                let affiliation =
+                    Affiliation::parse(word).ok_or(Refusal::Malformed("There is no such affiliation."))?;
+                let (who, nick) = match (jid, nick) {
+                    (Some(jid), nick) => (jid.to_bare(), nick),
+                    (None, Some(nick)) => {
+                        let occupant = self.roster.named(&nick).ok_or(Refusal::NoSuchOccupant)?;
+                        (occupant.bare.clone(), None)
+                    }
+                    (None, None) => return Err(Refusal::Malformed("An item says whom it is about.")),
+                };
+                Ok(Change::Affiliation { who, affiliation, nick, reason })
+            }
+            (None, Some(word)) => {
+                let role = Role::parse(word).ok_or(Refusal::Malformed("There is no such role."))?;
+                let nick = nick.ok_or(Refusal::Malformed("A role is given to a nick."))?;
+                Ok(Change::Role { nick, role, reason })
+            }
+            _ => Err(Refusal::Malformed("An item has either an affiliation or a role.")),
+        }
+    }
+
+    fn may_change(&self, actor: &Actor, change: &Change) -> Result<(), Refusal> {
+        match change {
+            Change::Role { nick, role, .. } => {
+                must_have_some_privilege(actor)?;
+                let target = self.face_named(nick).ok_or(Refusal::NoSuchOccupant)?;
+                match role {
+                    Role::None => privilege::may_kick(actor, &target),
+                    Role::Visitor | Role::Participant | Role::Moderator => {
+                        privilege::may_set_role(actor, &target, *role)
+                    }
+                }
+            }
+            Change::Affiliation { who, affiliation, nick, .. } => {
+                privilege::may_affiliate(actor, who, self.affiliation(who), *affiliation)?;
+                if super::state::is_domain(who) && *affiliation >= Affiliation::Admin {
+                    return Err(Refusal::DomainRank);
+                }
+                match nick {
+                    Some(nick) => self.must_not_be_reserved(nick, who),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// After all changes the room still has an owner, and no list is too long.
+    pub(super) fn must_keep_lists_sound(&self, changes: &[Change]) -> Result<(), Refusal> {
+        let mut owners: Vec<&BareJid> =
+            self.affiliations.values().filter(|e| e.affiliation == Affiliation::Owner).map(|e| &e.who).collect();
+        let had_owners = !owners.is_empty();
+        let mut entries = self.affiliations.len();
+        for change in changes {
+            let Change::Affiliation { who, affiliation, .. } = change else { continue };
+            owners.retain(|owner| *owner != who);
+            if *affiliation == Affiliation::Owner {
+                owners.push(who);
+            }
+            entries += usize::from(*affiliation != Affiliation::None && !self.affiliations.contains_key(who));
+        }
+        if had_owners && owners.is_empty() {
+            return Err(Refusal::LastOwner);
+        }
+        let max = self.rules.affiliations_max;
+        let is_longer = entries > self.affiliations.len();
+        if is_longer && entries > max as usize { Err(Refusal::ListFull(max)) } else { Ok(()) }
+    }
+
+    /// Makes changes that were checked.
+    pub(super) fn make_changes(&mut self, by: &Actor, changes: Vec<Change>, turn: &mut Turn<'_>) {
+        for change in changes {
+            match change {
+                Change::Role { nick, role, reason } => self.set_role(by, &nick, role, reason.as_deref(), turn),
+                Change::Affiliation { who, affiliation, nick, reason } => {
+                    let nick = nick.or_else(|| self.affiliations.get(&who).and_then(|entry| entry.nick.clone()));
+                    let nick = nick.filter(|_| affiliation >= Affiliation::Member);
+                    let (by_jid, at) = (by.bare.clone(), turn.now.utc);
+                    self.set_affiliation(by, AffiliationEntry { who, affiliation, nick, reason, by: by_jid, at }, turn);
+                }
+            }
+        }
+    }
+}
+
+fn must_have_some_privilege(actor: &Actor) -> Result<(), Refusal> {
+    if actor.role == Role::Moderator || actor.affiliation >= Affiliation::Admin {
+        Ok(())
+    } else {
+        Err(Refusal::Forbidden("Only moderators may do that."))
+    }
+}

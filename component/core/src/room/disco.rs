@@ -1,0 +1,139 @@
+//! What the room tells about itself (XEP-0045 §6.4-§6.6): information, occupants, version; exactly as configured.
+
+use minidom::Element;
+
+use super::refusal::Refusal;
+use super::{Room, Turn};
+use crate::muc::{Affiliation, Whois};
+use crate::ns;
+use crate::protocol::disco::{Info, item};
+use crate::protocol::form::{Form, FormType};
+use crate::protocol::paging::PageRequest;
+use crate::stanza::Inbound;
+use crate::stanza::element::{Build, el};
+
+/// The most items of one answer; servers close the stream on a stanza that is too long.
+const ITEMS_MAX: usize = 500;
+
+impl Room {
+    pub(super) fn tell_info(&self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let node = query.attr("node");
+        let info = match node {
+            Some(ns::X_ROOMUSER_ITEM) => self.reserved_nick_info(ask),
+            Some(node) if !self.is_no_node(node) => return Err(Refusal::NoSuchNode),
+            Some(_) | None => self.info(node),
+        };
+        turn.answer(ask.result(Some(info.into_element())));
+        Ok(())
+    }
+
+    /// COMPAT(Cisco Jabber, 2026): it asks with `node` = the service domain and means none; remove with its support.
+    fn is_no_node(&self, node: &str) -> bool {
+        node.is_empty() || node == self.rules.domain.as_str()
+    }
+
+    /// The nick reserved for the one who asks (§6.6).
+    fn reserved_nick_info(&self, ask: &Inbound) -> Info {
+        let info = Info::new(Some(ns::X_ROOMUSER_ITEM));
+        let nick = self.affiliations.get(&ask.stanza.from.to_bare()).and_then(|entry| entry.nick.as_ref());
+        match nick {
+            Some(nick) => info.identity("conference", "text", nick.as_str()),
+            None => info,
+        }
+    }
+
+    fn info(&self, node: Option<&str>) -> Info {
+        let config = &self.config;
+        let local = self.jid.local().unwrap_or_default();
+        let title = if config.title.is_empty() { local } else { &config.title };
+        let either = |is: bool, yes, no| if is { yes } else { no };
+        let mut features = vec![
+            ns::MUC,
+            ns::MUC_STABLE_ID,
+            ns::MUC_SELF_PING,
+            ns::DISCO_INFO,
+            ns::DISCO_ITEMS,
+            ns::RSM,
+            ns::PING,
+            ns::VERSION,
+            ns::OCCUPANT_ID,
+            ns::SID,
+            either(config.is_public, "muc_public", "muc_hidden"),
+            either(config.is_members_only, "muc_membersonly", "muc_open"),
+            either(config.is_moderated, "muc_moderated", "muc_unmoderated"),
+            either(config.whois == Whois::Anyone, "muc_nonanonymous", "muc_semianonymous"),
+            either(config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
+            either(config.is_persistent, "muc_persistent", "muc_temporary"),
+        ];
+        if config.may_visitors_request_voice {
+            features.push(ns::MUC_REQUEST);
+        }
+        let info = Info::new(node).identity("conference", "text", title);
+        features.into_iter().fold(info, Info::feature).extended(self.info_form())
+    }
+
+    fn info_form(&self) -> Element {
+        let config = &self.config;
+        let subject = self.subject.as_ref().and_then(|message| message.body.as_deref()).unwrap_or_default();
+        let occupants = self.roster.len().to_string();
+        let history_max = config.history_max.to_string();
+        let mut form = Form::new(FormType::Result, ns::MUC_ROOMINFO)
+            .field("text-single", "muc#roomconfig_roomname", "Name", &[&config.title])
+            .field("text-single", "muc#roominfo_description", "Description", &[&config.description])
+            .field("text-single", "muc#roominfo_subject", "Subject", &[subject])
+            .boolean(
+                "muc#roominfo_subjectmod",
+                "Participants may change the subject",
+                config.may_participants_change_subject,
+            )
+            .field("text-single", "muc#roominfo_occupants", "Number of occupants", &[&occupants])
+            .field("text-single", "muc#maxhistoryfetch", "Most messages of history", &[&history_max]);
+        if !config.lang.is_empty() {
+            form = form.field("text-single", "muc#roominfo_lang", "Language of the discussion", &[&config.lang]);
+        }
+        if config.whois == Whois::Anyone {
+            let owners = self.affiliations.values().filter(|entry| entry.affiliation == Affiliation::Owner);
+            let owners: Vec<&str> = owners.map(|entry| entry.who.as_str()).collect();
+            form = form.field("jid-multi", "muc#roominfo_contactjid", "People to turn to", &owners);
+        }
+        form.into_element()
+    }
+
+    /// Who is inside, for those inside and, where the room is open to all, for everyone (§6.5).
+    pub(super) fn tell_items(&self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let node = query.attr("node");
+        if node.is_some_and(|node| !self.is_no_node(node)) {
+            return Err(Refusal::NoSuchNode);
+        }
+        let is_inside = self.roster.of(&ask.stanza.from).is_some();
+        let is_open = self.config.is_public && !self.config.is_members_only && self.config.password.is_none();
+        let occupants: Vec<&str> = if is_inside || is_open {
+            let heard = self.roster.iter().filter(|occupant| self.config.broadcasts(occupant.role));
+            heard.map(|occupant| occupant.jid.as_str()).collect()
+        } else {
+            Vec::new()
+        };
+        let asked = PageRequest::read(query);
+        let position = |id: &str| occupants.iter().position(|jid| *jid == id);
+        let page = asked.clone().unwrap_or_default().cut(occupants.len(), ITEMS_MAX, position);
+        let page = page.map_err(|_| Refusal::NoSuchPage)?;
+        let shown = &occupants[page.from..page.to];
+        let mut answer = el("query", ns::DISCO_ITEMS).with_attr_opt("node", node);
+        for jid in shown {
+            answer.append_child(item(jid, jid.split_once('/').map(|(_, nick)| nick)));
+        }
+        if asked.is_some() || shown.len() < occupants.len() {
+            answer.append_child(page.to_element(shown.first().copied(), shown.last().copied()));
+        }
+        turn.answer(ask.result(Some(answer)));
+        Ok(())
+    }
+
+    /// Which program this is (XEP-0092).
+    pub(super) fn tell_version(ask: &Inbound, turn: &mut Turn<'_>) {
+        let query = el("query", ns::VERSION)
+            .with_text_child("name", "Tandem MUC")
+            .with_text_child("version", env!("CARGO_PKG_VERSION"));
+        turn.answer(ask.result(Some(query)));
+    }
+}

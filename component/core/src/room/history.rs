@@ -1,0 +1,113 @@
+//! Discussion history (XEP-0045 §7.2.13): the last messages, kept ready for newcomers, and who gets which.
+
+use std::sync::OnceLock;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use minidom::Element;
+
+use super::{Room, Turn};
+use crate::name::{BareJid, Jid};
+use crate::ns;
+use crate::record::Message;
+use crate::stanza::element::{Build, el, parse};
+use crate::stanza::{Audience, Kind, Stanza, Type};
+use crate::time::Utc;
+
+/// The last messages, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    kept: VecDeque<Kept>,
+}
+
+/// A message, and what a newcomer hears of it: made when the first one asks, then kept.
+#[derive(Debug)]
+struct Kept {
+    message: Arc<Message>,
+    delayed: OnceLock<Option<Stanza>>,
+}
+
+/// How much a newcomer wants to hear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    stanzas_max: usize,
+    chars_max: Option<usize>,
+    since: Option<Utc>,
+}
+
+impl History {
+    pub(super) fn push(&mut self, message: Arc<Message>, max: u32) {
+        self.kept.push_back(Kept { message, delayed: OnceLock::new() });
+        self.trim(max);
+    }
+
+    pub(super) fn trim(&mut self, max: u32) {
+        let surplus = self.kept.len().saturating_sub(max as usize);
+        self.kept.drain(..surplus);
+    }
+
+    pub(super) fn messages(&self) -> Vec<Arc<Message>> {
+        self.kept.iter().map(|kept| kept.message.clone()).collect()
+    }
+
+    /// The newest messages that fit what is wanted, oldest first.
+    fn select(&self, wanted: &Wanted) -> impl Iterator<Item = &Kept> {
+        let mut chars_left = wanted.chars_max.unwrap_or(usize::MAX);
+        let fits = |kept: &&Kept| {
+            let chars = kept.message.stanza_xml.chars().count();
+            let fits = chars <= chars_left && wanted.since.is_none_or(|since| kept.message.at >= since);
+            chars_left = chars_left.saturating_sub(chars);
+            fits
+        };
+        let count = self.kept.iter().rev().take(wanted.stanzas_max).take_while(fits_once(fits)).count();
+        self.kept.iter().skip(self.kept.len() - count)
+    }
+}
+
+/// `take_while` borrows its items once more than the predicate above does.
+fn fits_once<'a>(mut fits: impl FnMut(&&'a Kept) -> bool) -> impl FnMut(&&'a Kept) -> bool {
+    move |kept| fits(kept)
+}
+
+impl Wanted {
+    /// Reads `<history/>` in what the newcomer sent; what makes no sense there is as if it were not.
+    pub(super) fn read(x: &Element, now: Utc, default_max: u32) -> Wanted {
+        let history = x.get_child("history", ns::MUC);
+        let number = |name: &str| history.and_then(|h| h.attr(name)).and_then(|text| text.trim().parse::<u32>().ok());
+        let seconds = number("seconds").map(|seconds| Utc(now.0.saturating_sub(i64::from(seconds) * 1000)));
+        let since = history.and_then(|h| h.attr("since")).and_then(|text| text.trim().parse::<Utc>().ok());
+        let chars_max = number("maxchars").map(|chars| chars as usize);
+        let is_unbounded = seconds.is_some() || since.is_some() || chars_max.is_some();
+        let stanzas_max =
+            number("maxstanzas").map_or(if is_unbounded { usize::MAX } else { default_max as usize }, |n| n as usize);
+        Wanted { stanzas_max, chars_max, since: seconds.max(since) }
+    }
+}
+
+impl Room {
+    /// Tells the session `who` the history it wants, then the subject: exactly one, an empty one where none was
+    /// ever set (§7.2.15).
+    pub(super) fn tell_past(&self, who: &Jid, wanted: &Wanted, turn: &mut Turn<'_>) {
+        let to = Audience::One(who.clone());
+        for kept in self.history.select(wanted) {
+            if let Some(stanza) = kept.delayed.get_or_init(|| delayed(&kept.message, &self.jid)) {
+                turn.say(stanza.clone(), to.clone());
+            }
+        }
+        let subject = self.subject.as_ref().and_then(|message| delayed(message, &self.jid));
+        let none_yet =
+            || Stanza::new(Kind::Message, Type::Groupchat, self.jid.as_jid().clone()).with(el("subject", ns::CLIENT));
+        turn.say(subject.unwrap_or_else(none_yet), to);
+    }
+}
+
+/// The message as it is told later: with a stamp by the room (XEP-0203).
+fn delayed(message: &Message, room: &BareJid) -> Option<Stanza> {
+    let said = parse(&message.stanza_xml)?;
+    let mut stanza = Stanza::new(Kind::Message, Type::parse(said.attr("type")), Jid::parse(said.attr("from")?).ok()?);
+    stanza.id = said.attr("id").map(str::to_owned);
+    stanza.lang = said.attr_ns(ns::XML, "lang").map(str::to_owned);
+    stanza.payload = said.children().cloned().collect();
+    let delay = el("delay", ns::DELAY).with_attr("from", room.as_str()).with_attr("stamp", message.at.to_string());
+    Some(stanza.with(delay))
+}

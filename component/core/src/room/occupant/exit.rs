@@ -1,0 +1,91 @@
+//! Leaving (XEP-0045 §7.14): by oneself, by being put out, by being unreachable. The nick leaves with its
+//! last session, a temporary room with its last nick.
+
+use std::sync::Arc;
+
+use minidom::Element;
+
+use super::super::view::{Face, News, honest};
+use super::super::{Room, Turn};
+use crate::muc::{Role, Status};
+use crate::name::{Jid, Nick};
+use crate::record::{Leaving, Record};
+use crate::stanza::{Inbound, Type};
+
+impl Room {
+    /// The sender's session leaves; whoever is not inside has nothing to leave.
+    pub(in super::super) fn exit(&mut self, ask: &Inbound, turn: &mut Turn<'_>) {
+        if self.is_locked && self.roster.of(&ask.stanza.from).is_some_and(|own| own.sessions.len() == 1) {
+            self.give_up(turn);
+            return;
+        }
+        let farewell: Arc<[Element]> = honest(&ask.stanza.payload, &self.jid).cloned().collect();
+        self.leave(&ask.stanza.from, Leaving::Exit, farewell, &[], turn);
+    }
+
+    /// A session cannot be reached any more (§17.4): 333 says that it was the connection, not a person.
+    pub(in super::super) fn drop_unreachable(&mut self, who: &Jid, turn: &mut Turn<'_>) {
+        self.leave(who, Leaving::Unreachable, Arc::new([]), &[Status::ConnectionLost], turn);
+    }
+
+    fn leave(&mut self, who: &Jid, why: Leaving, farewell: Arc<[Element]>, statuses: &[Status], turn: &mut Turn<'_>) {
+        let Some(occupant) = self.roster.of(who) else { return };
+        let mut gone = self.face(occupant);
+        let was_shown = occupant.shown().who == *who;
+        self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
+        let was_heard = self.config.broadcasts(gone.role);
+        let sees_jids_as = gone.role;
+        let news = News { statuses, ..News::default() };
+        gone.payload = farewell;
+        match self.face_named(&gone.nick) {
+            Some(rest) => {
+                self.tell_leaver(&gone, std::slice::from_ref(who), sees_jids_as, &news, turn);
+                if was_shown {
+                    self.announce(&rest, false, &News::default(), turn);
+                }
+            }
+            None => {
+                self.tell_leaver(&gone, std::slice::from_ref(who), sees_jids_as, &news, turn);
+                gone.role = Role::None;
+                if was_heard {
+                    self.tell_others(&gone, &Type::Unavailable, &news, turn);
+                }
+                self.vanish_if_empty(turn);
+            }
+        }
+    }
+
+    fn tell_leaver(&self, gone: &Face, sessions: &[Jid], seen_as: Role, news: &News<'_>, turn: &mut Turn<'_>) {
+        let mut statuses = news.statuses.to_vec();
+        statuses.push(Status::SelfPresence);
+        let news = News { statuses: &statuses, ..*news };
+        let mut face = gone.clone();
+        face.role = Role::None;
+        let stanza = self.presence(&face, Type::Unavailable, self.sees_jids(seen_as), &news);
+        turn.say(stanza, super::audience(sessions));
+    }
+
+    /// Puts an occupant out with all its sessions: itself hears it first, then the others.
+    pub(in super::super) fn put_out(&mut self, nick: &Nick, why: Leaving, news: &News<'_>, turn: &mut Turn<'_>) {
+        let Some(mut gone) = self.face_named(nick) else { return };
+        for who in &gone.sessions {
+            self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
+        }
+        gone.payload = Arc::new([]);
+        let seen_as = gone.role;
+        let sessions = gone.sessions.clone();
+        gone.affiliation = self.affiliation(&gone.bare);
+        self.tell_leaver(&gone, &sessions, seen_as, news, turn);
+        gone.role = Role::None;
+        if self.config.broadcasts(seen_as) {
+            self.tell_others(&gone, &Type::Unavailable, news, turn);
+        }
+    }
+
+    /// A temporary room goes with its last occupant (§10.1).
+    pub(in super::super) fn vanish_if_empty(&mut self, turn: &mut Turn<'_>) {
+        if self.is_created && self.tombstone.is_none() && self.roster.is_empty() && !self.config.is_persistent {
+            self.commit(Record::Vanished, turn);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What occupants do (XEP-0045 §7): one use case a file.
+
+mod enter;
+mod exit;
+mod invite;
+mod nick;
+mod presence;
+mod private;
+mod relay;
+mod self_ping;
+mod speak;
+mod voice_request;
+
+use crate::name::Jid;
+use crate::stanza::Audience;
+
+/// These sessions as an audience.
+pub(super) fn audience(sessions: &[Jid]) -> Audience {
+    match sessions {
+        [one] => Audience::One(one.clone()),
+        several => Audience::Many(several.into()),
+    }
+}

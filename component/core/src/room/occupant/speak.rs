@@ -1,0 +1,90 @@
+//! Speaking to everyone (XEP-0045 §7.4), with the ids of XEP-0359 and XEP-0421; recorded before reflected.
+
+use std::sync::Arc;
+
+use minidom::Element;
+
+use super::super::refusal::Refusal;
+use super::super::view::{honest, occupant_id};
+use super::super::{Room, Turn};
+use crate::muc::Role;
+use crate::ns;
+use crate::record::{Message, MessageKind, Record, Seq};
+use crate::stanza::element::{Build, el};
+use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
+
+impl Room {
+    /// Reflects the sender's message to everyone inside, itself too.
+    pub(in super::super) fn speak(&mut self, ask: &Inbound, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let Some(speaker) = self.roster.of(&ask.stanza.from) else { return Err(Refusal::NotInside) };
+        let subject = subject_of(&ask.stanza);
+        let body = ask.stanza.child("body", ns::CLIENT).map(Element::text);
+        let text = subject.as_ref().or(body.as_ref());
+        match &subject {
+            Some(_) => self.may_change_subject(speaker.role)?,
+            None if speaker.role < Role::Participant => return Err(Refusal::NoVoice),
+            None => {}
+        }
+        if text.is_some_and(|text| text.len() > self.rules.body_bytes_max) {
+            return Err(Refusal::TextTooLong(self.rules.body_bytes_max));
+        }
+        let mut said = Stanza::new(Kind::Message, Type::Groupchat, speaker.jid.clone());
+        said.id.clone_from(&ask.stanza.id);
+        said.lang.clone_from(&ask.stanza.lang);
+        said.payload.reserve_exact(ask.stanza.payload.len() + 2);
+        said.payload.extend(honest(&ask.stanza.payload, &self.jid).cloned());
+        said.payload.push(occupant_id(&speaker.occupant_id));
+        let nick = speaker.nick.clone();
+        if subject.is_some() || is_kept(&ask.stanza) {
+            let archive_id = turn.id();
+            said.payload.push(stanza_id(&archive_id, self.jid.as_str()));
+            let message = Message {
+                seq: Seq(self.last_seq.0.saturating_add(1)),
+                archive_id,
+                at: turn.now.utc,
+                kind: if subject.is_some() { MessageKind::Subject } else { MessageKind::Speech },
+                sender: ask.stanza.from.clone(),
+                nick: Some(nick),
+                origin_id: origin_id(&ask.stanza),
+                body: subject.or(body),
+                stanza_xml: said.to_xml().into(),
+                is_archived: self.config.is_archived && !ask.stanza.payload.iter().any(forbids_archive),
+            };
+            self.commit(Record::Spoken(Arc::new(message)), turn);
+        }
+        turn.say(said, Audience::Many(self.roster.everyone()));
+        Ok(())
+    }
+}
+
+/// The subject that a message sets: it has one, and neither body nor thread (§8.1).
+fn subject_of(stanza: &Stanza) -> Option<String> {
+    let subject = stanza.child("subject", ns::CLIENT)?;
+    let is_speech = stanza.child("body", ns::CLIENT).is_some() || stanza.child("thread", ns::CLIENT).is_some();
+    (!is_speech).then(|| subject.text())
+}
+
+/// Whether a message is more than a passing sign: typing notifications are not kept, nor what its sender asks
+/// not to store (XEP-0334).
+fn is_kept(stanza: &Stanza) -> bool {
+    let is_passing = |child: &Element| {
+        let ns = child.ns();
+        matches!(ns.as_str(), ns::CHATSTATES | ns::HINTS)
+            || child.is("origin-id", ns::SID)
+            || child.is("thread", ns::CLIENT)
+    };
+    !stanza.payload.iter().any(|child| child.is("no-store", ns::HINTS)) && !stanza.payload.iter().all(is_passing)
+}
+
+fn forbids_archive(child: &Element) -> bool {
+    child.is("no-permanent-store", ns::HINTS)
+}
+
+fn stanza_id(id: &str, by: &str) -> Element {
+    el("stanza-id", ns::SID).with_attr("id", id).with_attr("by", by)
+}
+
+fn origin_id(stanza: &Stanza) -> Option<String> {
+    let origin = stanza.child("origin-id", ns::SID).and_then(|origin| origin.attr("id"));
+    origin.map(str::to_owned).or_else(|| stanza.id.clone())
+}

@@ -1,0 +1,211 @@
+//! Single visits, checked to the byte where the order of what is heard matters.
+
+use super::*;
+use crate::muc::Whois;
+use crate::record::Record;
+
+const OLGA: &str = "olga@example.org/1";
+const NILS: &str = "nils@example.org/1";
+const MIA: &str = "mia@example.org/1";
+
+fn enter(room: &mut Room, who: &str, nick: &str) -> Outcome {
+    say(room, 1, who, &format!("<presence to='hall/{nick}'><x xmlns='#muc'/></presence>"))
+}
+
+fn semi_anonymous() -> RoomConfig {
+    RoomConfig { whois: Whois::Moderators, is_archived: false, ..RoomConfig::default() }
+}
+
+fn with_three(config: RoomConfig) -> Room {
+    let mut room = vacant(rules(config));
+    for (who, nick) in [(OLGA, "Olga"), (NILS, "Nils"), (MIA, "Mia")] {
+        enter(&mut room, who, nick);
+    }
+    room
+}
+
+/// The line without its occupant id, which is a hash.
+fn bare(line: &str) -> String {
+    let Some((head, tail)) = line.split_once("<occupant-id") else { return line.to_owned() };
+    let (_, tail) = tail.split_once("/>").expect("an empty element");
+    format!("{head}{tail}")
+}
+
+fn lines(out: &Outcome) -> Vec<String> {
+    let plain = |line: String| {
+        bare(&line)
+            .replace("@muc.example.org", "")
+            .replace("@example.org", "")
+            .replace("http://jabber.org/protocol/muc", "")
+    };
+    heard(out).into_iter().map(plain).collect()
+}
+
+#[test]
+fn a_newcomer_hears_the_others_itself_and_the_subject_in_this_order() {
+    let mut room = vacant(rules(semi_anonymous()));
+    assert_eq!(
+        lines(&enter(&mut room, OLGA, "Olga")),
+        [
+            "olga/1: <presence from='hall/Olga'><x xmlns='#user'><item affiliation='owner' jid='olga/1' role='moderator'/><status code='110'/><status code='201'/></x></presence>",
+            "olga/1: <message from='hall' type='groupchat'><subject/></message>",
+        ]
+    );
+    assert_eq!(
+        lines(&enter(&mut room, NILS, "Nils")),
+        [
+            "olga/1: <presence from='hall/Nils'><x xmlns='#user'><item affiliation='none' jid='nils/1' role='participant'/></x></presence>",
+            "nils/1: <presence from='hall/Olga'><x xmlns='#user'><item affiliation='owner' role='moderator'/></x></presence>",
+            "nils/1: <presence from='hall/Nils'><x xmlns='#user'><item affiliation='none' role='participant'/><status code='110'/></x></presence>",
+            "nils/1: <message from='hall' type='groupchat'><subject/></message>",
+        ]
+    );
+}
+
+#[test]
+fn a_moderator_kicks_an_occupant() {
+    let mut room = with_three(semi_anonymous());
+    let out = say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='k1' to='hall'><query xmlns='#admin'><item nick='nils' role='none'/></query></iq>",
+    );
+    assert_eq!(
+        lines(&out),
+        [
+            "olga/1: <iq from='hall' id='k1' type='result'/>",
+            "nils/1: <presence from='hall/Nils' type='unavailable'><x xmlns='#user'><item affiliation='none' role='none'><actor nick='Olga'/></item><status code='110'/><status code='307'/></x></presence>",
+            "olga/1: <presence from='hall/Nils' type='unavailable'><x xmlns='#user'><item affiliation='none' jid='nils/1' role='none'><actor nick='Olga'/></item><status code='307'/></x></presence>",
+            "mia/1: <presence from='hall/Nils' type='unavailable'><x xmlns='#user'><item affiliation='none' role='none'><actor nick='Olga'/></item><status code='307'/></x></presence>",
+        ]
+    );
+}
+
+#[test]
+fn what_only_the_room_may_say_is_stripped_from_messages() {
+    let mut room = with_three(semi_anonymous());
+    let out = say(
+        &mut room,
+        9,
+        NILS,
+        "<message type='groupchat' id='m1' to='hall'><body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' id='x' by='hall@muc.example.org'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' id='y' by='else@where'/><x xmlns='#user'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='z'/>\
+         <delay xmlns='urn:xmpp:delay' from='hall@muc.example.org' stamp='x'/><mine xmlns='urn:x'/></message>",
+    );
+    let [Record::Spoken(message)] = out.records.as_slice() else { panic!("one record: {:?}", out.records) };
+    let line = &lines(&out)[0];
+    assert!(
+        line.contains("<body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' by='else@where' id='y'/><mine xmlns='urn:x'/>")
+    );
+    assert!(line.contains(&format!("by='hall' id='{}'/></message>", message.archive_id)), "{line}");
+    assert_eq!(heard(&out).len(), 3);
+}
+
+#[test]
+fn several_items_apply_all_or_none() {
+    let mut room = with_three(RoomConfig::default());
+    let before = room.image();
+    let out = say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='a' to='hall'><query xmlns='#admin'><item jid='mia@example.org' affiliation='member'/><item jid='olga@example.org' affiliation='outcast'/></query></iq>",
+    );
+    assert_eq!(out.records, []);
+    assert!(lines(&out)[0].contains("<conflict"));
+    assert_eq!(room.image(), before);
+}
+
+#[test]
+fn the_last_owner_stays() {
+    let mut room = with_three(RoomConfig::default());
+    let ask = "<iq type='set' id='a' to='hall'><query xmlns='#admin'><item jid='olga@example.org' affiliation='member'/></query></iq>";
+    assert!(lines(&say(&mut room, 9, OLGA, ask))[0].contains("<conflict"));
+}
+
+#[test]
+fn a_room_turned_members_only_keeps_members_only() {
+    let mut room = with_three(RoomConfig::default());
+    let out = say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='c' to='hall'><query xmlns='#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_membersonly'><value>1</value></field></x></query></iq>",
+    );
+    let lines = lines(&out);
+    assert_eq!(lines.iter().filter(|line| line.contains("code='322'")).count(), 5);
+    assert!(lines.last().is_some_and(|line| line.starts_with("olga/1: <message") && line.contains("code='104'")));
+    assert_eq!(room.occupants(), 1);
+}
+
+#[test]
+fn a_bad_value_refuses_the_whole_form() {
+    let mut room = with_three(RoomConfig::default());
+    let before = room.image();
+    let out = say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='c' to='hall'><query xmlns='#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_roomname'><value>x</value></field>\
+         <field var='muc#roomconfig_whois'><value>cats</value></field></x></query></iq>",
+    );
+    assert!(lines(&out)[0].contains("muc#roomconfig_whois takes one of moderators, anyone."));
+    assert_eq!(room.image(), before);
+}
+
+#[test]
+fn a_destroyed_room_tells_where_to_go_until_its_time_is_over() {
+    let mut room = with_three(RoomConfig::default());
+    say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='d' to='hall'><query xmlns='#owner'><destroy jid='den@muc.example.org'/></query></iq>",
+    );
+    assert!(lines(&enter(&mut room, NILS, "Nils"))[0].contains(">xmpp:den?join</gone>"));
+    let out = say(&mut room, 70_000, NILS, "<presence to='hall/Nils'><x xmlns='#muc'/></presence>");
+    assert!(matches!(
+        out.records.as_slice(),
+        [Record::Vanished, Record::Created(_), Record::Affiliated(_), Record::Entered(_)]
+    ));
+}
+
+#[test]
+fn entering_again_tells_the_others_nothing() {
+    let mut room = with_three(RoomConfig::default());
+    let out = enter(&mut room, NILS, "Nils");
+    assert_eq!(out.records, []);
+    assert!(lines(&out).iter().all(|line| line.starts_with("nils/1: ")));
+    assert_eq!(lines(&out).len(), 4);
+}
+
+#[test]
+fn sessions_share_a_nick_that_leaves_with_the_last() {
+    let mut room = with_three(RoomConfig::default());
+    enter(&mut room, "nils@example.org/2", "nils");
+    assert_eq!(room.occupants(), 3);
+    let first = say(&mut room, 9, NILS, "<presence type='unavailable' to='hall/Nils'/>");
+    assert_eq!(lines(&first).len(), 1);
+    let last = say(&mut room, 9, "nils@example.org/2", "<presence type='unavailable' to='hall/Nils'/>");
+    assert_eq!(lines(&last).len(), 3);
+    assert_eq!(room.occupants(), 2);
+}
+
+#[test]
+fn a_self_ping_is_answered_by_the_room() {
+    let mut room = with_three(RoomConfig::default());
+    let ping = "<iq type='get' id='p' to='hall/Nils'><ping xmlns='urn:xmpp:ping'/></iq>";
+    assert_eq!(lines(&say(&mut room, 9, NILS, ping)), ["nils/1: <iq from='hall/Nils' id='p' type='result'/>"]);
+    assert!(lines(&say(&mut room, 9, "oskar@example.org/1", ping))[0].contains("<not-acceptable"));
+}
+
+#[test]
+fn a_relayed_request_comes_back_to_the_session_that_asked() {
+    let mut room = with_three(semi_anonymous());
+    let out = say(&mut room, 9, NILS, "<iq type='get' id='v' to='hall/Mia'><query xmlns='jabber:iq:version'/></iq>");
+    let id = out.outbound[0].stanza.id.clone().expect("an id");
+    assert!(lines(&out)[0].starts_with("mia/1: <iq from='hall/Nils'"));
+    let back = say(&mut room, 9, MIA, &format!("<iq type='result' id='{id}' to='hall/Nils'/>"));
+    assert_eq!(lines(&back), ["nils/1: <iq from='hall/Mia' id='v' type='result'/>"]);
+}

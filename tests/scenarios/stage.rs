@@ -1,0 +1,426 @@
+//! Plays a script on a real room: says what it says, keeps what each hearer heard, compares.
+//!
+//! Beside the room runs a shadow that is only told the records: it must end as the same image after every
+//! input. A script is played twice, the second time with a reload from the image before every input.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
+use tandem_muc_core::name::{BareJid, Jid};
+use tandem_muc_core::ns;
+use tandem_muc_core::record::{AffiliationEntry, Creation, OccupantEntry, Record, RoomId};
+use tandem_muc_core::room::{Creators, Input, Outcome, Room, ServiceRules};
+use tandem_muc_core::stanza::{Inbound, Kind, Stanza, Type, element, render};
+use tandem_muc_core::time::{Moment, Now, Utc};
+
+use crate::cast;
+use crate::promises::Promises;
+use crate::script::{self, Inside, Script, Step};
+use crate::tree::{Branch, Tree};
+
+const START: Utc = Utc(1_767_268_800_000); // 2026-01-01T12:00:00Z
+
+/// A room with its audience.
+pub(crate) struct Stage {
+    pub(crate) room: Room,
+    pub(crate) shadow: Room,
+    pub(crate) rules: Arc<ServiceRules>,
+    heard: BTreeMap<Jid, VecDeque<Tree>>,
+    promises: Promises,
+    utc: i64,
+    moment: u64,
+    draws: u64,
+    wake: Option<Moment>,
+}
+
+/// Plays the script at `path` as it is and with reloads; the error is the report.
+pub(crate) fn play(path: &Path) -> Result<(), String> {
+    let script = script::read(path)?;
+    for reloads in [false, true] {
+        let told = if reloads { ", reloaded before every input" } else { "" };
+        let mut stage = Stage::set(&script).map_err(|why| format!("{}: {why}", path.display()))?;
+        for (line, step) in &script.steps {
+            stage.take(step, reloads).map_err(|why| format!("{}:{line}{told}: {why}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl Stage {
+    /// The room as the script's setting wants it.
+    pub(crate) fn set(script: &Script) -> Result<Stage, String> {
+        let config: RoomConfig = with_settings(RoomConfig::default(), &script.room)?;
+        let rules = Arc::new(rules(&script.service)?);
+        let mut stage = Stage::empty(rules);
+        if !script.is_vacant {
+            stage.open(config, cast::affiliations(&script.text));
+        }
+        for inside in &script.inside {
+            stage.let_in(inside);
+        }
+        Ok(stage)
+    }
+
+    /// No room yet.
+    pub(crate) fn empty(rules: Arc<ServiceRules>) -> Stage {
+        let vacant = || Room::vacant(RoomId(1), cast::hall(), rules.clone());
+        Stage {
+            room: vacant(),
+            shadow: vacant(),
+            rules: rules.clone(),
+            heard: BTreeMap::new(),
+            promises: Promises::default(),
+            utc: START.0,
+            moment: 1_000_000,
+            draws: 0,
+            wake: None,
+        }
+    }
+
+    /// An open room with this configuration and these people on its lists.
+    pub(crate) fn open(&mut self, config: RoomConfig, people: Vec<(BareJid, Affiliation)>) {
+        let by = BareJid::parse("olga@example.org").expect("a constant");
+        self.apply(&Record::Created(Box::new(Creation {
+            by: by.clone(),
+            at: START,
+            config,
+            is_locked: false,
+            occupant_id_salt: "0123456789abcdef0123456789abcdef".to_owned(),
+        })));
+        for (who, affiliation) in people {
+            let entry = AffiliationEntry { who, affiliation, nick: None, reason: None, by: by.clone(), at: START };
+            self.apply(&Record::Affiliated(Box::new(entry)));
+        }
+    }
+
+    fn let_in(&mut self, inside: &Inside) {
+        let image = self.room.image();
+        let affiliation = image.affiliations.iter().find(|entry| entry.who == inside.who.to_bare());
+        let role = inside.role.unwrap_or(match affiliation.map(|entry| entry.affiliation) {
+            Some(Affiliation::Owner | Affiliation::Admin) => Role::Moderator,
+            Some(Affiliation::Member) => Role::Participant,
+            Some(Affiliation::None | Affiliation::Outcast) | None if image.config.is_moderated => Role::Visitor,
+            Some(Affiliation::None | Affiliation::Outcast) | None => Role::Participant,
+        });
+        self.apply(&Record::Entered(Box::new(OccupantEntry {
+            who: inside.who.clone(),
+            nick: inside.nick.clone(),
+            role,
+            presence_xml: "".into(),
+            at: START,
+        })));
+    }
+
+    fn apply(&mut self, record: &Record) {
+        self.room.apply(record);
+        self.shadow.apply(record);
+    }
+
+    fn take(&mut self, step: &Step, reloads: bool) -> Result<(), String> {
+        match step {
+            Step::Says(who, tree) => {
+                if reloads {
+                    self.reload()?;
+                }
+                let inbound = inbound(who, tree)?;
+                self.hand_in(Input::Stanza(&inbound))
+            }
+            Step::Hear(who, tree) => who.iter().try_for_each(|who| self.expect(who, tree)),
+            Step::Passed(who) => {
+                self.heard.retain(|hearer, _| !who.contains(hearer));
+                Ok(())
+            }
+            Step::AllPassed => {
+                self.heard.clear();
+                Ok(())
+            }
+            Step::Wait(millis) => self.wait(*millis, reloads),
+            Step::Reload => self.reload(),
+            Step::Silence if self.heard.values().all(VecDeque::is_empty) => Ok(()),
+            Step::Silence => Err(format!("there is no silence{}", self.leftovers(None))),
+        }
+    }
+
+    /// Gives the room something and spreads what it says.
+    pub(crate) fn hand_in(&mut self, input: Input<'_>) -> Result<(), String> {
+        let mut outcome = Outcome::default();
+        let now = self.now();
+        self.room.handle(now, input, &mut outcome);
+        for record in &outcome.records {
+            self.shadow.apply(record);
+        }
+        let (room, shadow) = (self.room.image(), self.shadow.image());
+        if room != shadow {
+            return Err(format!(
+                "the records do not tell what changed\n  room:    {room:?}\n  shadow:  {shadow:?}\n  records: {:?}",
+                outcome.records
+            ));
+        }
+        self.wake = outcome.wake.or(self.wake);
+        self.promises.check(&input, &outcome)?;
+        for outbound in &outcome.outbound {
+            let rendered = render(&outbound.stanza);
+            for to in outbound.to.as_slice() {
+                let mut bytes = Vec::new();
+                rendered.write_to(to, &mut bytes);
+                let xml = String::from_utf8(bytes).map_err(|why| why.to_string())?;
+                let element = element::parse(&xml).ok_or_else(|| format!("rendered as no XML: {xml}"))?;
+                self.heard.entry(to.clone()).or_default().push_back(Tree::of(&element));
+            }
+        }
+        Ok(())
+    }
+
+    /// The room begins anew from what the store would keep of it; nothing may be lost or said.
+    pub(crate) fn reload(&mut self) -> Result<(), String> {
+        if self.room.is_vacant() {
+            return Ok(());
+        }
+        let image = self.room.image();
+        self.room = Room::restore(cast::hall(), self.rules.clone(), image.clone());
+        let again = self.room.image();
+        if again == image { Ok(()) } else { Err(format!("a reload changed {image:?}\n into {again:?}")) }
+    }
+
+    fn wait(&mut self, millis: u64, reloads: bool) -> Result<(), String> {
+        let until = self.moment + millis;
+        while let Some(due) = self.wake.filter(|wake| wake.0 <= until) {
+            self.pass(due.0.saturating_sub(self.moment));
+            self.wake = None;
+            if reloads {
+                self.reload()?;
+            }
+            self.hand_in(Input::Tick)?;
+        }
+        self.pass(until - self.moment);
+        Ok(())
+    }
+
+    /// Moves the clocks.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.moment += millis;
+        self.utc += millis.cast_signed();
+    }
+
+    fn now(&mut self) -> Now {
+        self.draws += 1;
+        let low = self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let chance = (u128::from(low.rotate_left(29) ^ self.draws) << 64) | u128::from(low);
+        Now { utc: Utc(self.utc), moment: Moment(self.moment), chance }
+    }
+
+    fn expect(&mut self, who: &Jid, expected: &Tree) -> Result<(), String> {
+        let expected = completed(expected);
+        let Some(said) = self.heard.get_mut(who).and_then(VecDeque::pop_front) else {
+            return Err(format!(
+                "{} heard nothing more\n  expected: {}{}",
+                cast::contract(who.as_str()),
+                expected.to_script(),
+                self.leftovers(None)
+            ));
+        };
+        let heard = reduced(said, &expected);
+        if expected.is_met_by(&heard) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} heard something else\n{}{}",
+            cast::contract(who.as_str()),
+            side_by_side(&expected, &heard),
+            self.leftovers(Some(&expected))
+        ))
+    }
+
+    /// What was heard and is not yet told by the script, in its own language.
+    fn leftovers(&self, expected: Option<&Tree>) -> String {
+        let mut out = String::from("\n  heard and not told by the script:");
+        let nothing = completed(&Tree::of(&element::parse("<presence/>").expect("a constant")));
+        for (who, stanzas) in self.heard.iter().filter(|(_, stanzas)| !stanzas.is_empty()) {
+            for stanza in stanzas {
+                let shown = reduced(stanza.clone(), expected.unwrap_or(&nothing));
+                let _ = write!(out, "\n{} < {}", cast::contract(who.as_str()), for_script(shown).to_script());
+            }
+        }
+        out
+    }
+}
+
+/// Where an expectation is silent about them, an error is the room's and has a plain sentence.
+fn completed(expected: &Tree) -> Tree {
+    let mut expected = expected.clone();
+    for error in expected.subtrees().filter(|child| child.name == "error" && child.ns == ns::CLIENT) {
+        let is_open = error.children.contains(&Branch::More) || error.attrs.contains_key("and-more");
+        if is_open {
+            continue;
+        }
+        error.attrs.entry("by".to_owned()).or_insert_with(|| cast::HALL.to_owned());
+        if !error.has("text", ns::STANZAS) {
+            let text = Tree {
+                name: "text".to_owned(),
+                ns: ns::STANZAS.to_owned(),
+                attrs: BTreeMap::new(),
+                children: vec![Branch::Text("*".to_owned())],
+            };
+            error.children.push(Branch::Tree(text));
+        }
+    }
+    expected
+}
+
+/// What was heard, less the address and the ids that promises watch over where the script does not name them.
+fn reduced(mut heard: Tree, expected: &Tree) -> Tree {
+    if expected.attr("to").is_none() {
+        heard.attrs.remove("to");
+    }
+    for (name, ns) in [("occupant-id", ns::OCCUPANT_ID), ("stanza-id", ns::SID)] {
+        if !expected.has(name, ns) {
+            heard.without(name, ns);
+        }
+    }
+    heard
+}
+
+/// The same as a script says it: what [`completed`] adds is left out.
+fn for_script(mut heard: Tree) -> Tree {
+    for error in heard.subtrees().filter(|child| child.name == "error") {
+        if error.attr("by") == Some(cast::HALL) {
+            error.attrs.remove("by");
+            error.without("text", ns::STANZAS);
+        }
+    }
+    heard
+}
+
+/// Expected over heard, one child a line, the lines that differ marked.
+fn side_by_side(expected: &Tree, heard: &Tree) -> String {
+    let (expected, heard) = (lines(expected), lines(heard));
+    let mut out = String::new();
+    for (title, these, others) in [("expected", &expected, &heard), ("heard", &heard, &expected)] {
+        let _ = writeln!(out, "  {title}:");
+        for line in these {
+            let mark = if others.contains(line) { ' ' } else { '!' };
+            let _ = writeln!(out, "   {mark} {line}");
+        }
+    }
+    out.pop();
+    out
+}
+
+fn lines(tree: &Tree) -> Vec<String> {
+    fn walk(tree: &Tree, depth: usize, out: &mut Vec<String>) {
+        let indent = "  ".repeat(depth);
+        if tree.trees().next().is_none() {
+            out.push(format!("{indent}{}", tree.to_script()));
+            return;
+        }
+        let mut open = tree.clone();
+        open.children.clear();
+        out.push(format!("{indent}{}", open.to_script().replace("/>", ">")));
+        for child in &tree.children {
+            match child {
+                Branch::Tree(child) => walk(child, depth + 1, out),
+                Branch::Text(text) => out.push(format!("{indent}  {text}")),
+                Branch::More => out.push(format!("{indent}  …")),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(tree, 0, &mut out);
+    out
+}
+
+/// A stanza of a script as the room gets it.
+pub(crate) fn inbound(who: &Jid, tree: &Tree) -> Result<Inbound, String> {
+    let kind = match tree.name.as_str() {
+        "message" => Kind::Message,
+        "presence" => Kind::Presence,
+        "iq" => Kind::Iq,
+        other => return Err(format!("<{other}/> is no stanza")),
+    };
+    let to = tree.attr("to").ok_or("it is addressed to nobody")?;
+    let to = Jid::parse(to).map_err(|why| format!("`{to}` is no address: {why}"))?;
+    let xml = tree.to_xml();
+    let element = element::parse(&xml).ok_or_else(|| format!("no XML: {xml}"))?;
+    let stanza = Stanza {
+        kind,
+        type_: Type::parse(tree.attr("type")),
+        from: who.clone(),
+        id: tree.attr("id").map(str::to_owned),
+        lang: tree.attr("xml:lang").map(str::to_owned),
+        payload: element.children().cloned().collect(),
+    };
+    Ok(Inbound { stanza, to })
+}
+
+fn with_settings(config: RoomConfig, settings: &[(String, String)]) -> Result<RoomConfig, String> {
+    let mut known = match serde_json::to_value(config) {
+        Ok(Value::Object(known)) => known,
+        other => return Err(format!("a configuration is no object: {other:?}")),
+    };
+    for (key, value) in settings {
+        let slot = known.get_mut(key).ok_or_else(|| format!("room hall: no key `{key}`"))?;
+        *slot = serde_json::from_str(value).map_err(|why| format!("room hall: {key} = {value}: {why}"))?;
+    }
+    serde_json::from_value(Value::Object(known)).map_err(|why| format!("room hall: {why}"))
+}
+
+/// The rules of a generous service.
+pub(crate) fn generous() -> ServiceRules {
+    ServiceRules {
+        domain: BareJid::parse(cast::SERVICE).expect("a constant"),
+        admins: vec![cast::sven()],
+        creation: Creators::Anyone,
+        defaults: RoomConfig::default(),
+        locks_new_rooms: true,
+        occupants_max: 100,
+        sessions_max: 5,
+        history_max: 100,
+        affiliations_max: 100,
+        body_bytes_max: 4_096,
+        nick_chars_max: 32,
+        tombstone_ms: 86_400_000,
+        lock_ms: 600_000,
+    }
+}
+
+fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
+    let mut rules = generous();
+    let mut defaults = Map::new();
+    for (key, value) in settings {
+        let json: Value = serde_json::from_str(value).map_err(|why| format!("service: {key} = {value}: {why}"))?;
+        let number = || json.as_u64().ok_or_else(|| format!("service: {key} = {value}: a number is wanted"));
+        match key.as_str() {
+            "creation" => {
+                rules.creation = match json.as_str() {
+                    Some("anyone") => Creators::Anyone,
+                    Some("local") => Creators::Local,
+                    Some("admins") => Creators::Admins,
+                    _ => return Err(format!("service: creation = {value}: anyone, local or admins")),
+                }
+            }
+            "locks_new_rooms" => rules.locks_new_rooms = json.as_bool().ok_or("service: true or false")?,
+            "occupants_max" => rules.occupants_max = small(number()?)?,
+            "sessions_max" => rules.sessions_max = small(number()?)?,
+            "history_max" => rules.history_max = small(number()?)?,
+            "affiliations_max" => rules.affiliations_max = small(number()?)?,
+            "body_bytes_max" => rules.body_bytes_max = small(number()?)? as usize,
+            "nick_chars_max" => rules.nick_chars_max = small(number()?)? as usize,
+            "tombstone_ms" => rules.tombstone_ms = number()?.cast_signed(),
+            "lock_ms" => rules.lock_ms = number()?,
+            other => {
+                defaults.insert(other.to_owned(), json);
+            }
+        }
+    }
+    let defaults: Vec<(String, String)> = defaults.into_iter().map(|(key, json)| (key, json.to_string())).collect();
+    rules.defaults = with_settings(rules.defaults, &defaults)?;
+    Ok(rules)
+}
+
+fn small(number: u64) -> Result<u32, String> {
+    u32::try_from(number).map_err(|_| format!("service: {number} is too large"))
+}
