@@ -61,6 +61,7 @@ sections! {
     s07_06_nick "07.06-nick"
     s07_07_presence "07.07-presence"
     s07_08_inviting "07.08-inviting"
+    s07_12_reserved_nick "07.12-reserved-nick"
     s07_13_requesting_voice "07.13-requesting-voice"
     s07_14_exiting "07.14-exiting"
     s08_1_subject "08.1-subject"
@@ -68,6 +69,7 @@ sections! {
     s08_3_grant_voice "08.3-grant-voice"
     s08_4_revoke_voice "08.4-revoke-voice"
     s08_5_voice_list "08.5-voice-list"
+    s08_6_approving_voice "08.6-approving-voice"
     s09_1_ban "09.1-ban"
     s09_2_ban_list "09.2-ban-list"
     s09_3_grant_membership "09.3-grant-membership"
@@ -86,8 +88,10 @@ sections! {
     s10_08_admin_list "10.08-admin-list"
     s10_09_destroying "10.09-destroying"
     s18_errors "18-errors"
+    xep_0092_version "xep-0092-version"
     xep_0199_ping "xep-0199-ping"
     xep_0410_self_ping "xep-0410-self-ping"
+    xep_0421_occupant_id "xep-0421-occupant-id"
 }
 
 #[test]

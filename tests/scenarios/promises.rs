@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use minidom::Element;
-use tandem_muc_core::name::{BareJid, Jid};
+use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
 use tandem_muc_core::record::Record;
 use tandem_muc_core::room::{Input, Outcome};
@@ -87,7 +87,9 @@ fn ids_are_ours(stanza: &Stanza) -> Result<(), String> {
         return Err(format!("{ids} occupant ids"));
     }
     let by_room = children(stanza, "stanza-id", ns::SID).filter(|id| id.attr("by") == Some(cast::HALL)).count();
-    let wanted = usize::from(is_occupants && is_reflected && children(stanza, "body", ns::CLIENT).next().is_some());
+    let is_kept = children(stanza, "no-store", ns::HINTS).next().is_none();
+    let is_said = is_kept && children(stanza, "body", ns::CLIENT).next().is_some();
+    let wanted = usize::from(is_occupants && is_reflected && is_said);
     if by_room < wanted || by_room > 1 {
         return Err(format!("{by_room} stanza ids by the room"));
     }
@@ -151,9 +153,4 @@ pub(crate) fn children<'a>(
     ns: &'static str,
 ) -> impl Iterator<Item = &'a Element> {
     stanza.payload.iter().filter(move |child| child.is(name, ns))
-}
-
-/// The hearer's own view needs its JID where a test reads it.
-pub(crate) fn hears(outbound: &Outbound, who: &Jid) -> bool {
-    outbound.to.as_slice().contains(who)
 }

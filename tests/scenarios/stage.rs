@@ -160,7 +160,7 @@ impl Stage {
                 outcome.records
             ));
         }
-        self.wake = outcome.wake.or(self.wake);
+        self.wake = outcome.wake;
         self.promises.check(&input, &outcome)?;
         for outbound in &outcome.outbound {
             let rendered = render(&outbound.stanza);
@@ -208,8 +208,7 @@ impl Stage {
 
     fn now(&mut self) -> Now {
         self.draws += 1;
-        let low = self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let chance = (u128::from(low.rotate_left(29) ^ self.draws) << 64) | u128::from(low);
+        let chance = (u128::from(mixed(self.draws)) << 64) | u128::from(mixed(!self.draws));
         Now { utc: Utc(self.utc), moment: Moment(self.moment), chance }
     }
 
@@ -219,7 +218,7 @@ impl Stage {
             return Err(format!(
                 "{} heard nothing more\n  expected: {}{}",
                 cast::contract(who.as_str()),
-                expected.to_script(),
+                expected.to_script(ns::CLIENT),
                 self.leftovers(None)
             ));
         };
@@ -242,11 +241,19 @@ impl Stage {
         for (who, stanzas) in self.heard.iter().filter(|(_, stanzas)| !stanzas.is_empty()) {
             for stanza in stanzas {
                 let shown = reduced(stanza.clone(), expected.unwrap_or(&nothing));
-                let _ = write!(out, "\n{} < {}", cast::contract(who.as_str()), for_script(shown).to_script());
+                let _ = write!(out, "\n{} < {}", cast::contract(who.as_str()), for_script(shown).to_script(ns::CLIENT));
             }
         }
         out
     }
+}
+
+/// Well-spread bits of a counter (splitmix64).
+pub(crate) fn mixed(counter: u64) -> u64 {
+    let a = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let b = (a ^ (a >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let c = (b ^ (b >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    c ^ (c >> 31)
 }
 
 /// Where an expectation is silent about them, an error is the room's and has a plain sentence.
@@ -311,25 +318,25 @@ fn side_by_side(expected: &Tree, heard: &Tree) -> String {
 }
 
 fn lines(tree: &Tree) -> Vec<String> {
-    fn walk(tree: &Tree, depth: usize, out: &mut Vec<String>) {
+    fn walk(tree: &Tree, around: &str, depth: usize, out: &mut Vec<String>) {
         let indent = "  ".repeat(depth);
         if tree.trees().next().is_none() {
-            out.push(format!("{indent}{}", tree.to_script()));
+            out.push(format!("{indent}{}", tree.to_script(around)));
             return;
         }
         let mut open = tree.clone();
         open.children.clear();
-        out.push(format!("{indent}{}", open.to_script().replace("/>", ">")));
+        out.push(format!("{indent}{}", open.to_script(around).replace("/>", ">")));
         for child in &tree.children {
             match child {
-                Branch::Tree(child) => walk(child, depth + 1, out),
+                Branch::Tree(child) => walk(child, &tree.ns, depth + 1, out),
                 Branch::Text(text) => out.push(format!("{indent}  {text}")),
                 Branch::More => out.push(format!("{indent}  …")),
             }
         }
     }
     let mut out = Vec::new();
-    walk(tree, 0, &mut out);
+    walk(tree, ns::CLIENT, 0, &mut out);
     out
 }
 

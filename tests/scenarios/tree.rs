@@ -168,10 +168,10 @@ impl Tree {
         out
     }
 
-    /// As a script would write it.
-    pub(crate) fn to_script(&self) -> String {
+    /// As a script would write it inside an element of the namespace `around`.
+    pub(crate) fn to_script(&self, around: &str) -> String {
         let mut out = String::new();
-        self.write(ns::CLIENT, true, &mut out);
+        self.write(around, true, &mut out);
         out
     }
 
@@ -275,7 +275,7 @@ mod tests {
             read("<iq to='hall'><query xmlns='#admin'><item jid='nils/1' nick='nils'/></query></iq>").expect("ok");
         assert!(tree.to_xml().contains("jid='nils@example.org/1' nick='nils'"));
         assert_eq!(
-            tree.to_script(),
+            tree.to_script(ns::CLIENT),
             "<iq to='hall'><query xmlns='#admin'><item jid='nils/1' nick='nils'/></query></iq>"
         );
     }

@@ -40,7 +40,7 @@ async fn check_store(config: &Config) -> bool {
     };
     let is_good = match store.probe().await {
         Ok(probe) => {
-            verdict(Verdict::Good, "database", &format!("{} answers in {:.1} ms", probe.version, probe.round_trip_ms));
+            verdict(Verdict::Good, "database", &format!("{} answers in {} ms", probe.version, probe.round_trip_ms));
             check_schema(&store).await
         }
         Err(why) => {

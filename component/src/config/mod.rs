@@ -136,7 +136,7 @@ pub struct Limits {
     pub stanza_bytes: usize,
     /// Elements inside each other in one stanza.
     #[serde(deserialize_with = "any")]
-    pub stanza_depth: usize,
+    pub stanza_depth: u32,
     /// Days a destroyed room's JID stays reserved.
     #[serde(deserialize_with = "any")]
     pub tombstone_days: u32,
@@ -332,7 +332,7 @@ impl Config {
                 }
             }
             at_least("stanza_bytes", service.limits.stanza_bytes as u64, 10_000)?;
-            at_least("stanza_depth", service.limits.stanza_depth as u64, 8)?;
+            at_least("stanza_depth", u64::from(service.limits.stanza_depth), 8)?;
             at_least("occupants", u64::from(service.limits.occupants), 1)?;
             at_least("sessions", u64::from(service.limits.sessions), 1)?;
         }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::store::{Epoch, SqlStore};
-use crate::stream::Said;
+use crate::stream::StreamHandle;
 
 /// What a shard hands in.
 #[derive(Debug)]
@@ -94,9 +94,7 @@ pub struct Setup {
     /// Where records become durable.
     pub store: SqlStore,
     /// Where words go.
-    pub sayer: mpsc::Sender<Said>,
-    /// The last group known to be handed on.
-    pub marked: watch::Receiver<u64>,
+    pub stream: StreamHandle,
     /// The epoch this node may write in.
     pub epoch: Epoch,
     /// The number of the last group appended before.

@@ -112,7 +112,7 @@ impl Task {
         let mut attempts = 0_u32;
         loop {
             let begun = Instant::now();
-            let mark = i64::try_from(*self.setup.marked.borrow()).ok();
+            let mark = self.setup.stream.marked();
             match self.setup.store.append(&fence, facts, mark).await {
                 Ok(()) => {
                     self.seq = fence.next;
@@ -201,8 +201,8 @@ impl Task {
 
     async fn say(&self, words: Vec<Outbound>) {
         if !words.is_empty() {
-            let at = u64::try_from(self.seq).ok();
-            let _ = self.setup.sayer.send(Said { outbound: words, at }).await;
+            self.setup.stream.say(words, self.seq).await;
+            self.setup.stream.all_said(self.seq).await;
         }
     }
 

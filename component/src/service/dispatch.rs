@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::lobby::Lobby;
+use super::turned;
 use crate::config::Config;
 use crate::journal::{Health, Journal};
 use crate::shard::{Mail, Shard};
-use crate::stream::Said;
+use crate::stream::StreamHandle;
 use crate::telemetry;
 
 /// What stands between stream and rooms.
@@ -22,7 +23,7 @@ pub(super) struct Dispatch {
     pub(super) domain: String,
     pub(super) shards: Vec<Shard>,
     pub(super) journal: Journal,
-    pub(super) sayer: mpsc::Sender<Said>,
+    pub(super) stream: StreamHandle,
     pub(super) lobby: Lobby,
 }
 
@@ -38,7 +39,7 @@ impl Dispatch {
         loop {
             tokio::select! {
                 biased;
-                _ = quits.wait_for(|quits| *quits) => break,
+                () = turned(&mut quits) => break,
                 Ok(()) = reloads.changed() => {
                     let config = reloads.borrow_and_update().clone();
                     self.reload(config).await;
@@ -69,15 +70,14 @@ impl Dispatch {
             return self.lobby.answer(inbound).await;
         }
         let shard = &self.shards[self.shard_of(inbound.to.bare_str())];
-        let Err(mail) = shard.try_send(Mail::Stanza(Arc::new(inbound))) else { return };
+        let inbound = Arc::new(inbound);
+        if shard.try_send(Mail::Stanza(inbound.clone())) {
+            return;
+        }
         let mut health = self.journal.watch();
         tokio::select! {
-            () = shard.send(mail.clone()) => {}
-            _ = health.wait_for(|health| *health != Health::Fine) => {
-                if let Mail::Stanza(inbound) = mail {
-                    self.ask_to_wait(&inbound).await;
-                }
-            }
+            () = shard.send(Mail::Stanza(inbound.clone())) => {}
+            () = unwell(&mut health) => self.ask_to_wait(&inbound).await,
         }
     }
 
@@ -92,7 +92,7 @@ impl Dispatch {
         let condition = if is_ping { Condition::RemoteServerTimeout } else { Condition::ResourceConstraint };
         let wait = StanzaError::new(condition, "The rooms' database does not answer; please try again in a moment.");
         if let Some(answer) = inbound.error(&wait) {
-            let _ = self.sayer.send(Said { outbound: vec![answer], at: None }).await;
+            self.stream.refuse(answer).await;
         }
     }
 
@@ -110,6 +110,11 @@ impl Dispatch {
             "reloaded: rules and limits of rooms; server, secret, store and http need a restart"
         );
     }
+}
+
+/// Comes when the journal is no longer fine.
+async fn unwell(health: &mut watch::Receiver<Health>) {
+    let _ = health.wait_for(|health| *health != Health::Fine).await;
 }
 
 /// While the store is away a presence of somebody inside is kept for later, for an error would look like being put

@@ -9,12 +9,12 @@ use tracing::info;
 use super::dispatch::Dispatch;
 use super::lease::{Kept, Terms};
 use super::lobby::Lobby;
-use super::{DomainStatus, Phase, ServiceError};
+use super::{DomainStatus, Phase, ServiceError, turned};
 use crate::config::{Config, ConfigError, Service};
 use crate::journal::{self, Journal};
 use crate::shard::{self, Shard};
 use crate::store::SqlStore;
-use crate::stream::{Stream, StreamConfig};
+use crate::stream::{Limits, Stream, StreamConfig};
 use crate::telemetry;
 
 /// The most stanzas that wait in one shard.
@@ -37,10 +37,16 @@ pub(super) struct Setup {
 
 /// The stream a `[[service]]` asks for.
 pub fn stream_config(service: &Service) -> Result<StreamConfig, ConfigError> {
-    let mut config = StreamConfig::new(service.domain.0.as_str(), service.server.clone(), service.secret()?);
-    config.limits.stanza_bytes = service.limits.stanza_bytes;
-    config.limits.depth = service.limits.stanza_depth;
-    Ok(config)
+    Ok(StreamConfig {
+        domain: service.domain.0.as_str().to_owned(),
+        servers: service.server.clone(),
+        secret: service.secret()?,
+        limits: Limits {
+            stanza_bytes: service.limits.stanza_bytes,
+            depth: service.limits.stanza_depth,
+            ..Limits::default()
+        },
+    })
 }
 
 /// Serves the domain until `ends` turns true or its lease is lost.
@@ -61,8 +67,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
         journal::Setup {
             domain: domain.clone(),
             store: setup.store.clone(),
-            sayer: stream.sayer(),
-            marked: stream.marked(),
+            stream: stream.clone(),
             epoch,
             seq,
             group_max: setup.group_max,
@@ -92,12 +97,12 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let (give_back, returns) = watch::channel(false);
     let mut keeping = tokio::spawn(terms.keep(held, returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
-    let dispatch = Dispatch { domain: domain.clone(), shards, journal, sayer: stream.sayer(), lobby };
+    let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
     let (quit, quits) = watch::channel(false);
     let mut dispatching = tokio::spawn(dispatch.run(inbound, setup.reloads, quits));
 
     let is_lost = tokio::select! {
-        _ = ends.wait_for(|ends| *ends) => false,
+        () = turned(&mut ends) => false,
         kept = &mut keeping => matches!(kept, Ok(Kept::Lost)),
         _ = &mut journal_runs => true,
     };

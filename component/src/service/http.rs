@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{ServiceError, Status};
+use super::{ServiceError, Status, turned};
 
 #[derive(Clone)]
 struct Shared {
@@ -52,9 +52,7 @@ pub(super) async fn serve(
         .route("/metrics", get(metrics))
         .with_state(Shared { status, counted });
     Ok(Some(tokio::spawn(async move {
-        let stopped = async move {
-            let _ = ends.wait_for(|ends| *ends).await;
-        };
+        let stopped = async move { turned(&mut ends).await };
         if let Err(why) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {
             tracing::error!(%address, %why, "http: ended");
         }

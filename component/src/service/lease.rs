@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{DomainStatus, Phase};
+use super::{DomainStatus, Phase, turned};
 use crate::store::{Acquired, Lease, OpenError, SessionLock, SqlStore, StoreError};
 
 /// How often a lease held by another is asked for again.
@@ -50,7 +50,7 @@ impl Terms {
             status.enter(Phase::WaitingForLease(obstacle));
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
-                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+                () = turned(stop) => return Ok(None),
             }
         }
     }
@@ -77,7 +77,7 @@ impl Terms {
         let epoch = held.lease.epoch;
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = turned(&mut stop) => break,
                 _ = beat.tick() => {}
             }
             match self.store.renew(&self.domain, &self.node, epoch, self.ttl_ms).await {

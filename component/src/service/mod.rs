@@ -89,7 +89,7 @@ pub async fn serve(
     let mut verdict = Ok(());
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = turned(&mut stop) => break,
             ended = domains.join_next() => match ended {
                 Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(why))) => {
@@ -114,4 +114,9 @@ pub async fn serve(
         http.abort();
     }
     verdict
+}
+
+/// Comes when `flag` turns true, or when nobody can turn it any more.
+async fn turned(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
 }

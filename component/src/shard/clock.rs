@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rand::Rng;
+use rand::RngExt;
 use tandem_muc_core::record::RoomId;
 use tandem_muc_core::time::{Moment, Now, Utc};
 

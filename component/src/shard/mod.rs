@@ -63,8 +63,8 @@ impl Shard {
         let _ = self.mail.send(mail).await;
     }
 
-    /// Hands in `mail` if there is room; else gives it back.
-    pub fn try_send(&self, mail: Mail) -> Result<(), Mail> {
-        self.mail.try_send(mail).map_err(mpsc::error::TrySendError::into_inner)
+    /// Hands in `mail` if there is room in the mailbox; says whether there was.
+    pub fn try_send(&self, mail: Mail) -> bool {
+        self.mail.try_send(mail).is_ok()
     }
 }

@@ -165,15 +165,16 @@ impl SqlStore {
 
     /// Takes the lease of that name for `node` where it is free or has run out, by the database's clock; with the
     /// session lock of that name, also where it has not. Ends the epoch before in the same transaction.
-    pub async fn acquire(
-        &self,
-        name: &str,
-        node: &str,
+    pub fn acquire<'a>(
+        &'a self,
+        name: &'a str,
+        node: &'a str,
         ttl_ms: u64,
         steal: Option<&SessionLock>,
-    ) -> Result<Acquired, StoreError> {
+    ) -> impl Future<Output = Result<Acquired, StoreError>> + Send + use<'a> {
         let may_steal = steal.is_some_and(|lock| lock.name() == name);
-        self.bounded(async { lease::acquire(&mut self.keeper().await?, name, node, ttl_ms, may_steal).await }).await
+        let taken = async move { lease::acquire(&mut self.keeper().await?, name, node, ttl_ms, may_steal).await };
+        self.bounded(taken)
     }
 
     /// Prolongs the lease; false: it is no longer `node`'s, step down now.

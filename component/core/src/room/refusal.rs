@@ -1,5 +1,7 @@
 //! Every way a room says no: the condition XEP-0045 names, the type, one plain sentence without any real JID.
 
+use std::fmt::Write;
+
 use crate::name::BareJid;
 use crate::stanza::{Condition, ErrorType, StanzaError};
 
@@ -101,11 +103,15 @@ impl Refusal {
         use Refusal as R;
         match self {
             R::NickMissing => Condition::JidMalformed,
-            R::NickUnusable | R::NickTooLong(_) | R::NotEntering | R::NotInside | R::BadField(_) | R::DomainRank => {
-                Condition::NotAcceptable
-            }
+            R::NickUnusable
+            | R::NickTooLong(_)
+            | R::NickChangeForbidden
+            | R::NotEntering
+            | R::NotInside
+            | R::BadField(_)
+            | R::DomainRank => Condition::NotAcceptable,
             R::NickTaken | R::NickReserved | R::SelfBan | R::LastOwner => Condition::Conflict,
-            R::NickChangeForbidden | R::CreationForbidden | R::Outranked => Condition::NotAllowed,
+            R::CreationForbidden | R::Outranked => Condition::NotAllowed,
             R::Banned
             | R::NoVoice
             | R::SubjectForbidden
@@ -126,11 +132,12 @@ impl Refusal {
     }
 
     fn odd_type(&self) -> Option<ErrorType> {
-        match self {
-            Refusal::RoomFull => Some(ErrorType::Wait),
-            Refusal::NotInside | Refusal::NotEntering | Refusal::DomainRank => Some(ErrorType::Cancel),
-            _ => None,
+        use Refusal as R;
+        if *self == R::RoomFull {
+            return Some(ErrorType::Wait);
         }
+        let is_final = matches!(self, R::NickChangeForbidden | R::NotInside | R::NotEntering | R::DomainRank);
+        is_final.then_some(ErrorType::Cancel)
     }
 
     fn sentence(&self) -> String {
@@ -163,8 +170,7 @@ impl Refusal {
             R::InviteForbidden => "You may not invite people to this room.".into(),
             R::InviteeBanned => "The one invited is banned from this room.".into(),
             R::VoiceRequestForbidden => "Nobody may ask for voice in this room.".into(),
-            R::Malformed(what) => (*what).into(),
-            R::Forbidden(what) => (*what).into(),
+            R::Malformed(what) | R::Forbidden(what) => (*what).into(),
             R::Outranked => "The one this is about ranks too high for you.".into(),
             R::SelfBan => "You cannot ban yourself.".into(),
             R::LastOwner => "A room keeps at least one owner.".into(),
@@ -185,7 +191,9 @@ fn xmpp_uri(room: &BareJid) -> String {
     for byte in room.as_str().bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => uri.push(char::from(byte)),
-            other => uri.push_str(&format!("%{other:02X}")),
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
         }
     }
     uri.push_str("?join");

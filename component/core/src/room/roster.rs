@@ -2,7 +2,7 @@
 //!
 //! Looked up by hash (fixed seed), walked only in the order of coming: no hash order ever gets out.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct Occupant {
     pub(super) bare: BareJid,
     pub(super) role: Role,
     /// XEP-0421.
-    pub(super) occupant_id: Arc<str>,
+    pub(super) stable_id: Arc<str>,
     /// Never empty; in the order they came. The last one's presence is shown.
     pub(super) sessions: Vec<Session>,
 }
@@ -65,7 +65,7 @@ pub(super) struct Roster {
     by_nick: HashMap<Arc<str>, u64, FixedState>,
     by_session: HashMap<Jid, u64, FixedState>,
     next_place: u64,
-    everyone: OnceCell<Arc<[Jid]>>,
+    everyone: OnceLock<Arc<[Jid]>>,
 }
 
 impl Default for Roster {
@@ -76,7 +76,7 @@ impl Default for Roster {
             by_nick: HashMap::with_hasher(seeded.clone()),
             by_session: HashMap::with_hasher(seeded),
             next_place: 0,
-            everyone: OnceCell::new(),
+            everyone: OnceLock::new(),
         }
     }
 }
@@ -123,8 +123,8 @@ impl Roster {
         jids.into()
     }
 
-    /// A session comes in, or comes again. `jid` and `occupant_id` are its occupant's.
-    pub(super) fn enter(&mut self, entry: &OccupantEntry, jid: Jid, occupant_id: Arc<str>) {
+    /// A session comes in, or comes again. `jid` and `stable_id` are its occupant's.
+    pub(super) fn enter(&mut self, entry: &OccupantEntry, jid: Jid, stable_id: Arc<str>) {
         self.everyone.take();
         let mut session = Session {
             who: entry.who.clone(),
@@ -149,7 +149,7 @@ impl Roster {
             jid,
             bare: entry.who.to_bare(),
             role: entry.role,
-            occupant_id,
+            stable_id,
             sessions: Vec::with_capacity(1),
         });
         occupant.role = entry.role;

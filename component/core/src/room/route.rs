@@ -92,8 +92,8 @@ impl Room {
             (None, Some(x)) if self.is_created => self.enter(ask, nick, x, turn),
             (None, Some(x)) => self.create_by_entering(ask, nick, x, turn),
             (Some(old), None) if old.as_str() == nick.as_str() => self.change_presence(ask, turn),
-            (Some(old), None) => self.change_nick(ask, &old, nick, turn),
-            (Some(old), Some(x)) => self.enter_again(ask, &old, nick, x, turn),
+            (Some(old), None) => self.change_nick(ask, &old, &nick, turn),
+            (Some(old), Some(x)) => self.enter_again(ask, &old, &nick, x, turn),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Face {
     pub(super) affiliation: Affiliation,
     pub(super) role: Role,
     real: Jid,
-    occupant_id: Arc<str>,
+    stable_id: Arc<str>,
     pub(super) payload: Arc<[Element]>,
     pub(super) sessions: Vec<Jid>,
 }
@@ -104,7 +104,7 @@ impl Room {
             affiliation: self.affiliation(&occupant.bare),
             role: occupant.role,
             real: shown.who.clone(),
-            occupant_id: occupant.occupant_id.clone(),
+            stable_id: occupant.stable_id.clone(),
             payload: shown.presence.clone(),
             sessions: occupant.session_jids(),
         }
@@ -113,25 +113,6 @@ impl Room {
     /// Face of the occupant of that nick.
     pub(super) fn face_named(&self, nick: &Nick) -> Option<Face> {
         self.roster.named(nick).map(|occupant| self.face(occupant))
-    }
-
-    /// The presence of `face` for somebody who does or does not see real JIDs.
-    pub(super) fn presence(&self, face: &Face, type_: Type, sees_jid: bool, news: &News<'_>) -> Stanza {
-        let item = Item {
-            affiliation: face.affiliation,
-            role: face.role,
-            jid: sees_jid.then(|| face.real.as_str()),
-            nick: news.new_nick,
-            actor: news.actor,
-            reason: news.reason,
-        };
-        let x = user_x(std::iter::once(item.to_element(ns::MUC_USER)).chain(news.destroy.cloned()), news.statuses);
-        let mut stanza = Stanza::new(Kind::Presence, type_, face.jid.clone());
-        stanza.payload.reserve_exact(face.payload.len() + 2);
-        stanza.payload.extend(face.payload.iter().cloned());
-        stanza.payload.push(occupant_id(&face.occupant_id));
-        stanza.payload.push(x);
-        stanza
     }
 
     /// Tells the occupant's own sessions its presence, with 110.
@@ -152,7 +133,7 @@ impl Room {
         let mut statuses = news.statuses.to_vec();
         statuses.push(Status::SelfPresence);
         let news = News { statuses: &statuses, ..*news };
-        let mut stanza = self.presence(face, type_.clone(), self.sees_jids(face.role), &news);
+        let mut stanza = face.presence(type_.clone(), self.sees_jids(face.role), &news);
         stanza.id = id.map(str::to_owned);
         let to = match sessions {
             [one] => Audience::One(one.clone()),
@@ -166,7 +147,7 @@ impl Room {
         let mut tell = |sees_jid: bool, is_meant: &dyn Fn(&Occupant) -> bool| {
             let to = self.roster.sessions_where(|other| other.nick != face.nick && is_meant(other));
             if !to.is_empty() {
-                turn.say(self.presence(face, type_.clone(), sees_jid, news), Audience::Many(to));
+                turn.say(face.presence(type_.clone(), sees_jid, news), Audience::Many(to));
             }
         };
         if self.config.whois == Whois::Anyone {
@@ -190,10 +171,35 @@ impl Room {
 
     /// Tells everyone but the occupant that it is no longer to be seen.
     pub(super) fn tell_others_gone(&self, face: &Face, turn: &mut Turn<'_>) {
-        let mut unseen = face.clone();
-        unseen.role = Role::None;
+        let mut unseen = face.outside();
         unseen.payload = Arc::new([]);
         self.tell_others(&unseen, &Type::Unavailable, &News::default(), turn);
+    }
+}
+
+impl Face {
+    /// The same, no longer inside.
+    pub(super) fn outside(&self) -> Face {
+        Face { role: Role::None, ..self.clone() }
+    }
+
+    /// Its presence for somebody who does or does not see real JIDs.
+    pub(super) fn presence(&self, type_: Type, sees_jid: bool, news: &News<'_>) -> Stanza {
+        let item = Item {
+            affiliation: self.affiliation,
+            role: self.role,
+            jid: sees_jid.then(|| self.real.as_str()),
+            nick: news.new_nick,
+            actor: news.actor,
+            reason: news.reason,
+        };
+        let x = user_x(std::iter::once(item.to_element(ns::MUC_USER)).chain(news.destroy.cloned()), news.statuses);
+        let mut stanza = Stanza::new(Kind::Presence, type_, self.jid.clone());
+        stanza.payload.reserve_exact(self.payload.len() + 2);
+        stanza.payload.extend(self.payload.iter().cloned());
+        stanza.payload.push(occupant_id(&self.stable_id));
+        stanza.payload.push(x);
+        stanza
     }
 }
 

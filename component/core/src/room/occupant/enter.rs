@@ -99,8 +99,14 @@ impl Room {
     ) {
         let affiliation = self.affiliation(&ask.stanza.from.to_bare());
         // A further session comes under the nick as it is already shown, with the role the occupant has.
+        let mut extra = extra.to_vec();
         let (nick, role) = match self.roster.named(&nick) {
-            Some(occupant) => (occupant.nick.clone(), occupant.role),
+            Some(occupant) => {
+                if occupant.nick.as_str() != nick.as_str() {
+                    extra.push(Status::NickAssigned);
+                }
+                (occupant.nick.clone(), occupant.role)
+            }
             None => (nick, self.initial_role(affiliation)),
         };
         let entry = OccupantEntry {
@@ -113,7 +119,7 @@ impl Room {
         self.commit(Record::Entered(Box::new(entry)), turn);
         let Some(face) = self.face_named(&nick) else { return };
         self.tell_arrival(&face, ask, turn);
-        self.tell_room(&face, ask, x, extra, turn);
+        self.tell_room(&face, ask, x, &extra, turn);
     }
 
     /// The others hear who came; the occupant's other sessions, that it has a new presence.
@@ -132,7 +138,7 @@ impl Room {
         let sees_jids = self.sees_jids(own.role);
         for other in self.roster.iter().filter(|other| other.nick != own.nick) {
             if self.config.broadcasts(other.role) {
-                let stanza = self.presence(&self.face(other), Type::None, sees_jids, &News::default());
+                let stanza = self.face(other).presence(Type::None, sees_jids, &News::default());
                 turn.say(stanza, Audience::One(ask.stanza.from.clone()));
             }
         }
@@ -156,16 +162,16 @@ impl Room {
         &mut self,
         ask: &Inbound,
         old: &Nick,
-        nick: Nick,
+        nick: &Nick,
         x: &Element,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
         if old.as_str() != nick.as_str() {
             self.change_nick(ask, old, nick, turn)?;
-        } else if self.take_presence(&ask.stanza, turn) {
-            if let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) {
-                self.tell_arrival(&face, ask, turn);
-            }
+        } else if self.take_presence(&ask.stanza, turn)
+            && let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own))
+        {
+            self.tell_arrival(&face, ask, turn);
         }
         if let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) {
             self.tell_room(&face, ask, x, &[], turn);

@@ -7,7 +7,7 @@ use minidom::Element;
 
 use super::super::view::{Face, News, honest};
 use super::super::{Room, Turn};
-use crate::muc::{Role, Status};
+use crate::muc::Status;
 use crate::name::{Jid, Nick};
 use crate::record::{Leaving, Record};
 use crate::stanza::{Inbound, Type};
@@ -15,10 +15,6 @@ use crate::stanza::{Inbound, Type};
 impl Room {
     /// The sender's session leaves; whoever is not inside has nothing to leave.
     pub(in super::super) fn exit(&mut self, ask: &Inbound, turn: &mut Turn<'_>) {
-        if self.is_locked && self.roster.of(&ask.stanza.from).is_some_and(|own| own.sessions.len() == 1) {
-            self.give_up(turn);
-            return;
-        }
         let farewell: Arc<[Element]> = honest(&ask.stanza.payload, &self.jid).cloned().collect();
         self.leave(&ask.stanza.from, Leaving::Exit, farewell, &[], turn);
     }
@@ -30,39 +26,41 @@ impl Room {
 
     fn leave(&mut self, who: &Jid, why: Leaving, farewell: Arc<[Element]>, statuses: &[Status], turn: &mut Turn<'_>) {
         let Some(occupant) = self.roster.of(who) else { return };
+        if self.is_locked && self.roster.len() == 1 && occupant.sessions.len() == 1 {
+            // Nobody is left who could configure the room (§10.1.3).
+            self.give_up(turn);
+            return;
+        }
         let mut gone = self.face(occupant);
         let was_shown = occupant.shown().who == *who;
         self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
-        let was_heard = self.config.broadcasts(gone.role);
-        let sees_jids_as = gone.role;
         let news = News { statuses, ..News::default() };
         gone.payload = farewell;
-        match self.face_named(&gone.nick) {
-            Some(rest) => {
-                self.tell_leaver(&gone, std::slice::from_ref(who), sees_jids_as, &news, turn);
-                if was_shown {
-                    self.announce(&rest, false, &News::default(), turn);
-                }
+        self.tell_leaver(&gone, std::slice::from_ref(who), &news, turn);
+        if let Some(rest) = self.face_named(&gone.nick) {
+            if was_shown {
+                self.announce(&rest, false, &News::default(), turn);
             }
-            None => {
-                self.tell_leaver(&gone, std::slice::from_ref(who), sees_jids_as, &news, turn);
-                gone.role = Role::None;
-                if was_heard {
-                    self.tell_others(&gone, &Type::Unavailable, &news, turn);
-                }
-                self.vanish_if_empty(turn);
-            }
+            return;
         }
+        self.tell_others_left(&gone, &news, turn);
+        self.vanish_if_empty(turn);
     }
 
-    fn tell_leaver(&self, gone: &Face, sessions: &[Jid], seen_as: Role, news: &News<'_>, turn: &mut Turn<'_>) {
+    /// The leaving sessions hear it; they see what the role they had lets them see.
+    fn tell_leaver(&self, gone: &Face, sessions: &[Jid], news: &News<'_>, turn: &mut Turn<'_>) {
         let mut statuses = news.statuses.to_vec();
         statuses.push(Status::SelfPresence);
         let news = News { statuses: &statuses, ..*news };
-        let mut face = gone.clone();
-        face.role = Role::None;
-        let stanza = self.presence(&face, Type::Unavailable, self.sees_jids(seen_as), &news);
-        turn.say(stanza, super::audience(sessions));
+        let sees_jids = self.sees_jids(gone.role);
+        turn.say(gone.outside().presence(Type::Unavailable, sees_jids, &news), super::audience(sessions));
+    }
+
+    /// The others hear it, if they heard of the occupant at all.
+    fn tell_others_left(&self, gone: &Face, news: &News<'_>, turn: &mut Turn<'_>) {
+        if self.config.broadcasts(gone.role) {
+            self.tell_others(&gone.outside(), &Type::Unavailable, news, turn);
+        }
     }
 
     /// Puts an occupant out with all its sessions: itself hears it first, then the others.
@@ -72,14 +70,9 @@ impl Room {
             self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
         }
         gone.payload = Arc::new([]);
-        let seen_as = gone.role;
-        let sessions = gone.sessions.clone();
         gone.affiliation = self.affiliation(&gone.bare);
-        self.tell_leaver(&gone, &sessions, seen_as, news, turn);
-        gone.role = Role::None;
-        if self.config.broadcasts(seen_as) {
-            self.tell_others(&gone, &Type::Unavailable, news, turn);
-        }
+        self.tell_leaver(&gone, &gone.sessions, news, turn);
+        self.tell_others_left(&gone, news, turn);
     }
 
     /// A temporary room goes with its last occupant (§10.1).

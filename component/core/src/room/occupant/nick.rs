@@ -14,25 +14,25 @@ impl Room {
         &mut self,
         ask: &Inbound,
         old: &Nick,
-        nick: Nick,
+        nick: &Nick,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
-        self.must_be_fit(&nick)?;
+        self.must_be_fit(nick)?;
         let Some(before) = self.face_named(old) else { return Err(Refusal::NotInside) };
-        if self.roster.named(&nick).is_some() && nick != *old {
+        if self.roster.named(nick).is_some() && nick != old {
             return Err(Refusal::NickTaken);
         }
-        self.must_not_be_reserved(&nick, &before.bare)?;
+        self.must_not_be_reserved(nick, &before.bare)?;
         if before.role == Role::Visitor && !self.config.may_visitors_change_nick {
             return Err(Refusal::NickChangeForbidden);
         }
         self.commit(Record::Renamed { from: old.clone(), to: nick.clone() }, turn);
         self.take_presence(&ask.stanza, turn);
-        let Some(after) = self.face_named(&nick) else { return Err(Refusal::NotInside) };
+        let Some(after) = self.face_named(nick) else { return Err(Refusal::NotInside) };
         let mut parting = after.clone();
         parting.jid = before.jid;
         parting.payload = std::sync::Arc::new([]);
-        let news = News { statuses: &[Status::NickChanged], new_nick: Some(&nick), ..News::default() };
+        let news = News { statuses: &[Status::NickChanged], new_nick: Some(nick), ..News::default() };
         self.tell_self(&parting, &Type::Unavailable, &news, turn);
         if self.config.broadcasts(after.role) {
             self.tell_others(&parting, &Type::Unavailable, &news, turn);

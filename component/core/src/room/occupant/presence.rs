@@ -60,7 +60,7 @@ impl Room {
             let own = std::slice::from_ref(&ask.stanza.from);
             self.tell_session(&face, own, None, &Type::None, &News::default(), turn);
         } else if self.config.broadcasts(face.role) {
-            let stanza = self.presence(&face, Type::None, self.sees_jids(asker.role), &News::default());
+            let stanza = face.presence(Type::None, self.sees_jids(asker.role), &News::default());
             turn.say(stanza, Audience::One(ask.stanza.from.clone()));
         }
     }

@@ -23,7 +23,7 @@ impl Room {
         said.id.clone_from(&ask.stanza.id);
         said.lang.clone_from(&ask.stanza.lang);
         said.payload.extend(honest(&ask.stanza.payload, &self.jid).cloned());
-        said.payload.push(occupant_id(&speaker.occupant_id));
+        said.payload.push(occupant_id(&speaker.stable_id));
         said.payload.push(el("x", ns::MUC_USER));
         turn.say(said, super::audience(&hearer.session_jids()));
         Ok(())

@@ -8,7 +8,7 @@ use super::super::view::Face;
 use super::super::{Room, Turn};
 use crate::name::{Jid, Nick};
 use crate::ns;
-use crate::stanza::{Audience, Inbound, Kind, Stanza};
+use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
 
 /// Characters of the mark that says whose session asked.
 const MARK_CHARS: usize = 16;
@@ -25,7 +25,9 @@ impl Room {
     ) -> Result<(), Refusal> {
         let target = self.roster.named(to).ok_or(Refusal::NoSuchOccupant)?;
         let id = ask.stanza.id.as_deref().ok_or(Refusal::Malformed("An iq has an id."))?;
-        self.may_speak_privately(own.role)?;
+        if ask.stanza.type_ == Type::Set {
+            self.may_speak_privately(own.role)?;
+        }
         let asks_account = ask.stanza.payload.iter().any(belongs_to_account);
         let address = if asks_account { target.bare.as_jid().clone() } else { target.shown().who.clone() };
         let mut stanza = Stanza::new(Kind::Iq, ask.stanza.type_.clone(), own.jid.clone());

@@ -33,7 +33,7 @@ impl Room {
         said.lang.clone_from(&ask.stanza.lang);
         said.payload.reserve_exact(ask.stanza.payload.len() + 2);
         said.payload.extend(honest(&ask.stanza.payload, &self.jid).cloned());
-        said.payload.push(occupant_id(&speaker.occupant_id));
+        said.payload.push(occupant_id(&speaker.stable_id));
         let nick = speaker.nick.clone();
         if subject.is_some() || is_kept(&ask.stanza) {
             let archive_id = turn.id();

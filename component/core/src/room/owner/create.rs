@@ -62,6 +62,8 @@ impl Room {
         hash.update(b"occupant-id salt");
         hash.update(chance.to_be_bytes());
         hash.update(self.jid.as_str().as_bytes());
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let digest: [u8; 32] = hash.finalize().into();
+        let (salt, _) = digest.split_at(16);
+        format!("{:032x}", salt.iter().fold(0u128, |bits, byte| (bits << 8) | u128::from(*byte)))
     }
 }

@@ -8,7 +8,7 @@ use minidom::Element;
 use super::super::refusal::Refusal;
 use super::super::view::{Face, News};
 use super::super::{Room, Turn};
-use crate::muc::{Affiliation, Role, Status};
+use crate::muc::{Affiliation, Status};
 use crate::name::BareJid;
 use crate::ns;
 use crate::record::{Leaving, Record, Tombstone};
@@ -35,7 +35,7 @@ impl Room {
         };
         self.commit(Record::Destroyed(tombstone), turn);
         turn.answer(ask.result(None));
-        self.show_out(&inside, &farewell, turn);
+        Self::show_out(&inside, &farewell, turn);
         Ok(())
     }
 
@@ -48,7 +48,7 @@ impl Room {
                 self.commit(Record::Left { who, nick, why: Leaving::Exit }, turn);
             }
         }
-        self.show_out(&inside, &farewell(None, None, None), turn);
+        Self::show_out(&inside, &farewell(None, None, None), turn);
         self.commit(Record::Vanished, turn);
     }
 
@@ -69,14 +69,13 @@ impl Room {
     }
 
     /// Everyone hears of the own leaving only.
-    fn show_out(&self, inside: &[Face], farewell: &Element, turn: &mut Turn<'_>) {
+    fn show_out(inside: &[Face], farewell: &Element, turn: &mut Turn<'_>) {
         for face in inside {
-            let mut face = face.clone();
-            face.role = Role::None;
+            let mut face = face.outside();
             face.affiliation = Affiliation::None;
             face.payload = Arc::new([]);
             let news = News { statuses: &[Status::SelfPresence], destroy: Some(farewell), ..News::default() };
-            let stanza = self.presence(&face, Type::Unavailable, false, &news);
+            let stanza = face.presence(Type::Unavailable, false, &news);
             turn.say(stanza, super::super::occupant::audience(&face.sessions));
         }
     }
