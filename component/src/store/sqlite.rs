@@ -149,7 +149,8 @@ impl Engine for SqliteEngine {
             let suffix = if name.len() <= 100 && name.bytes().all(is_plain) {
                 name.to_owned()
             } else {
-                super::key::of_text(name).iter().map(|byte| format!("{byte:02x}")).collect()
+                let hash = super::key::of_text(name);
+                format!("{:032x}", u128::from_be_bytes(hash[..16].try_into().expect("a hash has 32 bytes")))
             };
             let mut path = self.path.clone().into_os_string();
             path.push(format!(".{suffix}.lock"));
@@ -291,7 +292,7 @@ fn trouble(error: sqlx::Error) -> Trouble {
         sqlx::Error::Database(said) => {
             let reaction = match primary_code(&*said) {
                 // Too big, constraint, mismatch: this row, for ever.
-                18 | 19 | 20 => Reaction::Refuse,
+                18..=20 => Reaction::Refuse,
                 // Input and output, corrupt, cannot open, protocol, no database: begin anew with the file.
                 10 | 11 | 14 | 15 | 26 => Reaction::Reconnect,
                 _ => Reaction::Wait,
