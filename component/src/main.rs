@@ -1,2 +1,7 @@
-//! c
-fn main() {}
+//! The program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tandem_muc::cli::main()
+}

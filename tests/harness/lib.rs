@@ -1,1 +1,3 @@
-//! h
+//! What the tests share: throw-away servers on loopback, ended when dropped.
+
+pub mod postgres;

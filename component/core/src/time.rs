@@ -71,6 +71,7 @@ mod tests {
     fn times_are_written_and_read_as_xep_0082_has_them() {
         assert_eq!(Utc(1_031_702_711_000).to_string(), "2002-09-11T00:05:11Z");
         assert_eq!("2002-09-11T00:05:11Z".parse(), Ok(Utc(1_031_702_711_000)));
+        assert_eq!("1970-01-01T00:00Z".parse(), Ok(Utc(0)));
         assert_eq!("20020911T00:05:11".parse(), Ok(Utc(1_031_702_711_000)));
         assert_eq!("yesterday".parse::<Utc>(), Err(()));
     }

@@ -1,6 +1,6 @@
 //! Discussion history (XEP-0045 §7.2.13): the last messages, kept ready for newcomers, and who gets which.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct History {
 #[derive(Debug)]
 struct Kept {
     message: Arc<Message>,
-    delayed: OnceCell<Option<Stanza>>,
+    delayed: OnceLock<Option<Stanza>>,
 }
 
 /// How much a newcomer wants to hear.
@@ -37,7 +37,7 @@ pub(super) struct Wanted {
 
 impl History {
     pub(super) fn push(&mut self, message: Arc<Message>, max: u32) {
-        self.kept.push_back(Kept { message, delayed: OnceCell::new() });
+        self.kept.push_back(Kept { message, delayed: OnceLock::new() });
         self.trim(max);
     }
 

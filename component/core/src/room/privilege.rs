@@ -56,14 +56,23 @@ impl Room {
         if is_allowed { Ok(()) } else { Err(Refusal::PrivateForbidden) }
     }
 
-    /// Whether `actor` may read the list of those with `affiliation` (§9.2, §9.5, §10.5, §10.8). In a
-    /// non-anonymous room the members read them too: group encryption needs to know for whom.
+    /// Whether `actor` may read the list of those with `affiliation` (§9.2, §9.5, §10.5, §10.8): admins those of
+    /// outcasts and members, owners all. In a members-only room without anonymity every member reads who
+    /// belongs to it: group encryption needs to know for whom.
     pub(super) fn may_read_list(&self, actor: &Actor, affiliation: Affiliation) -> Result<(), Refusal> {
-        let is_open = self.config.whois == Whois::Anyone
-            && affiliation >= Affiliation::Member
-            && (actor.affiliation >= Affiliation::Member
-                || self.config.member_list_for.iter().any(|name| name.role() == actor.role));
-        if actor.affiliation >= Affiliation::Admin || is_open {
+        let has_rank = match affiliation {
+            Affiliation::Owner | Affiliation::Admin => actor.affiliation == Affiliation::Owner,
+            Affiliation::Member | Affiliation::None | Affiliation::Outcast => actor.affiliation >= Affiliation::Admin,
+        };
+        let is_listener = self.config.member_list_for.iter().any(|name| name.role() == actor.role);
+        let is_open = match affiliation {
+            Affiliation::Member if is_listener => true,
+            Affiliation::Owner | Affiliation::Admin | Affiliation::Member => {
+                self.config.is_members_only && actor.affiliation >= Affiliation::Member
+            }
+            Affiliation::None | Affiliation::Outcast => false,
+        };
+        if has_rank || is_open && self.config.whois == Whois::Anyone {
             Ok(())
         } else {
             Err(Refusal::Forbidden("You may not read this list."))
@@ -92,7 +101,8 @@ pub(super) fn may_set_role(by: &Actor, target: &Face, role: Role) -> Result<(), 
             Refusal::Forbidden("Only admins make moderators.")
         });
     }
-    if target.affiliation > by.affiliation && role < target.role { Err(Refusal::Outranked) } else { Ok(()) }
+    let is_peer = target.affiliation >= by.affiliation && target.affiliation != Affiliation::None;
+    if is_peer && role < target.role { Err(Refusal::Outranked) } else { Ok(()) }
 }
 
 fn must_moderate(by: &Actor) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! Looked up by hash (fixed seed), walked only in the order of coming: no hash order ever gets out.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub(super) struct Roster {
     by_nick: HashMap<Arc<str>, u64, FixedState>,
     by_session: HashMap<Jid, u64, FixedState>,
     next_place: u64,
-    everyone: OnceCell<Arc<[Jid]>>,
+    everyone: OnceLock<Arc<[Jid]>>,
 }
 
 impl Default for Roster {
@@ -76,7 +76,7 @@ impl Default for Roster {
             by_nick: HashMap::with_hasher(seeded.clone()),
             by_session: HashMap::with_hasher(seeded),
             next_place: 0,
-            everyone: OnceCell::new(),
+            everyone: OnceLock::new(),
         }
     }
 }

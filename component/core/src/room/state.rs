@@ -66,6 +66,11 @@ impl Room {
         }
     }
 
+    /// Takes new rules over, from the next input on.
+    pub fn obey(&mut self, rules: Arc<ServiceRules>) {
+        self.rules = rules;
+    }
+
     /// The room at `jid` as it was when `image` was taken.
     pub fn restore(jid: BareJid, rules: Arc<ServiceRules>, image: RoomImage) -> Room {
         let mut room = Room::vacant(image.id, jid, rules);
@@ -182,8 +187,23 @@ impl Room {
         if self.domain_entries == 0 {
             return Affiliation::None;
         }
-        let entry = BareJid::parse(who.domain()).ok().and_then(|domain| self.affiliations.get(&domain));
-        entry.map_or(Affiliation::None, |entry| entry.affiliation)
+        let of = |domain: &str| {
+            let entry = BareJid::parse(domain).ok().and_then(|domain| self.affiliations.get(&domain));
+            entry.map_or(Affiliation::None, |entry| entry.affiliation)
+        };
+        let own = of(who.domain());
+        let mut above = who.domain();
+        while let Some((_, parent)) = above.split_once('.') {
+            if own != Affiliation::None {
+                break;
+            }
+            // A ban reaches down to subdomains (§9.2), trust does not.
+            if of(parent) == Affiliation::Outcast {
+                return Affiliation::Outcast;
+            }
+            above = parent;
+        }
+        own
     }
 
     /// The occupant id of `who` here (XEP-0421): the same for all its visits, telling nothing of the JID.

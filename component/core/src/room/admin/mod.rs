@@ -8,6 +8,7 @@ use minidom::Element;
 
 use super::privilege::{self, Actor};
 use super::refusal::Refusal;
+use super::state::is_domain;
 use super::{Room, Turn};
 use crate::muc::{Affiliation, Role};
 use crate::name::{BareJid, Jid, Nick};
@@ -66,11 +67,22 @@ impl Room {
             }
             (None, Some(word)) => {
                 let role = Role::parse(word).ok_or(Refusal::Malformed("There is no such role."))?;
-                let nick = nick.ok_or(Refusal::Malformed("A role is given to a nick."))?;
+                let nick = match (nick, jid) {
+                    (Some(nick), _) => nick,
+                    (None, Some(jid)) => self.nick_of(&jid).ok_or(Refusal::NoSuchOccupant)?,
+                    (None, None) => return Err(Refusal::Malformed("An item says whom it is about.")),
+                };
                 Ok(Change::Role { nick, role, reason })
             }
             _ => Err(Refusal::Malformed("An item has either an affiliation or a role.")),
         }
+    }
+
+    /// The nick inside of a real JID: of the very session, or of the user (§9.8).
+    fn nick_of(&self, jid: &Jid) -> Option<Nick> {
+        let bare = jid.to_bare();
+        let occupant = self.roster.of(jid).or_else(|| self.roster.of_user(&bare).next());
+        occupant.map(|occupant| occupant.nick.clone())
     }
 
     fn may_change(&self, actor: &Actor, change: &Change) -> Result<(), Refusal> {
@@ -87,7 +99,7 @@ impl Room {
             }
             Change::Affiliation { who, affiliation, nick, .. } => {
                 privilege::may_affiliate(actor, who, self.affiliation(who), *affiliation)?;
-                if super::state::is_domain(who) && *affiliation >= Affiliation::Admin {
+                if is_domain(who) && *affiliation >= Affiliation::Admin {
                     return Err(Refusal::DomainRank);
                 }
                 match nick {

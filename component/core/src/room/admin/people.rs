@@ -103,5 +103,7 @@ impl Room {
 
 /// Whether an entry about `entry` concerns the user `user`.
 fn concerns(entry: &BareJid, user: &BareJid) -> bool {
-    entry == user || is_domain(entry) && entry.as_str() == user.domain()
+    let is_within =
+        |domain: &str| user.domain().strip_suffix(domain).is_some_and(|front| front.is_empty() || front.ends_with('.'));
+    entry == user || is_domain(entry) && is_within(entry.as_str())
 }

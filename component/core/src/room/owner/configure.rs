@@ -2,6 +2,7 @@
 
 use super::super::admin::Change;
 use super::super::refusal::Refusal;
+use super::super::state::is_domain;
 use super::super::view::{News, user_x};
 use super::super::{Room, Turn};
 use crate::muc::{Affiliation, RoomConfig, Status, Whois};
@@ -47,7 +48,7 @@ impl Room {
             for entry in self.affiliations.values().filter(|entry| entry.affiliation == affiliation) {
                 let is_named = [&owners, &admins].into_iter().flatten().any(|named| named.contains(&entry.who));
                 if !is_named {
-                    changes.push(change(&entry.who, Affiliation::None));
+                    changes.push(change(&entry.who, one_less(affiliation, admins.is_some())));
                 }
             }
             for who in list {
@@ -59,7 +60,8 @@ impl Room {
                 }
             }
         }
-        if changes.iter().any(|c| matches!(c, Change::Affiliation { who, affiliation, .. } if super::super::state::is_domain(who) && *affiliation >= Affiliation::Admin)) {
+        let named = [&owners, &admins].into_iter().flatten().flatten();
+        if named.into_iter().any(is_domain) {
             return Err(Refusal::DomainRank);
         }
         Ok(changes)
@@ -135,6 +137,11 @@ fn jids(form: &Submitted, var: &str) -> Result<Option<Vec<BareJid>>, Refusal> {
         }
     }
     Ok(Some(jids))
+}
+
+/// What is left to somebody who is no longer on a list (§10.2): the next lower one, unless that was given too.
+fn one_less(affiliation: Affiliation, admins_are_given: bool) -> Affiliation {
+    if affiliation == Affiliation::Owner && !admins_are_given { Affiliation::Admin } else { Affiliation::Member }
 }
 
 fn change(who: &BareJid, affiliation: Affiliation) -> Change {

@@ -8,6 +8,30 @@ use crate::muc::{Role, Whois};
 
 const PEOPLE: [&str; 5] = ["olga", "adam", "mia", "nils", "oskar"];
 
+/// What strangers send.
+const NONSENSE: [&str; 20] = [
+    "<presence to='hall'/>",
+    "<presence to='hall/ '><x xmlns='#muc'/></presence>",
+    "<presence type='foo' to='hall/NICK'/>",
+    "<presence type='probe' to='hall/NICK'/>",
+    "<presence to='hall/NICK'><x xmlns='#muc'><history since='x' maxchars='-1' seconds='99999999999' maxstanzas='4294967295'/></x></presence>",
+    "<presence to='hall/NICK'><x xmlns='#muc'><history maxchars='300'/></x></presence>",
+    "<message to='hall'/>",
+    "<message type='groupchat' to='hall'/>",
+    "<message type='groupchat' to='hall/NICK'><body/></message>",
+    "<message type='error' to='hall/NICK'/>",
+    "<message to='hall'><x xmlns='#user'><invite/><decline/></x></message>",
+    "<message to='hall'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field></x></message>",
+    "<iq type='get' to='hall'/>",
+    "<iq type='result' id='x' to='hall/NICK'/>",
+    "<iq type='set' to='hall/NICK'><x xmlns='urn:x'/></iq>",
+    "<iq type='get' to='hall'><query xmlns='http://jabber.org/protocol/disco#items'><set xmlns='http://jabber.org/protocol/rsm'><max>99999999999999999999</max><index>7</index></set></query></iq>",
+    "<iq type='set' to='hall'><query xmlns='#admin'><item/></query></iq>",
+    "<iq type='set' to='hall'><query xmlns='#admin'><item jid='@' role='x' affiliation='y'/></query></iq>",
+    "<iq type='set' to='hall'><query xmlns='#owner'><x xmlns='jabber:x:data' type='cancel'/></query></iq>",
+    "<iq type='set' to='hall'><query xmlns='#owner'><destroy jid='@'/></query></iq>",
+];
+
 /// One input, by small numbers, so that a failing sequence shrinks to a short one.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -19,7 +43,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..PEOPLE.len(), 1..=2u8, 0..26u8, 0..PEOPLE.len(), 0..6u8).prop_map(|(who, session, what, whom, how)| Step {
+    (0..PEOPLE.len(), 1..=2u8, 0..28u8, 0..PEOPLE.len(), 0..6u8).prop_map(|(who, session, what, whom, how)| Step {
         who,
         session,
         what,
@@ -79,6 +103,7 @@ impl Step {
             }
             23 => format!("<iq type='get' id='l' to='hall'><query xmlns='#admin'><item affiliation='{affiliation}'/></query></iq>"),
             24 => format!("<message to='hall'><x xmlns='#user'><invite to='guest{how}@else.example'/></x></message>"),
+            26 | 27 => NONSENSE[(how + self.whom * 6) % NONSENSE.len()].replace("NICK", nick),
             _ => format!("<iq type='get' id='q' to='hall/{whom}'><query xmlns='jabber:iq:version'/></iq>"),
         }
     }

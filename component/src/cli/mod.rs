@@ -1,0 +1,99 @@
+//! The command line: `run`, `check`, `migrate`. Words for people go to stdout, logs and errors to stderr.
+
+mod check;
+mod paint;
+mod run;
+mod watchdog;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::service;
+
+/// Persistent chat rooms for Prosody and ejabberd that survive a crash.
+///
+/// Tandem MUC attaches to an XMPP server as an external component (XEP-0114) and serves multi-user chat rooms
+/// (XEP-0045) from a database. Start with a configuration file of four lines:
+///
+///   [[service]]
+///   domain = "conference.example.org"
+///   server = ["127.0.0.1:5347"]
+///   secret = "the secret of the component in the server's configuration"
+///
+/// then `tandem-muc check --config FILE` says what is missing, and `tandem-muc run --config FILE` serves.
+#[derive(Debug, Parser)]
+#[command(name = "tandem-muc", version, verbatim_doc_comment)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the rooms, in the foreground, until SIGTERM or Ctrl-C.
+    ///
+    /// Logs go to stderr. SIGTERM ends within a few seconds with everything durable; SIGHUP takes over changed
+    /// rules, limits and admins from the file.
+    Run(FileArg),
+    /// Check the file, secrets, database, schema and stream, a verdict each; changes nothing.
+    ///
+    /// Ends with 0 if all is well, with 1 if anything keeps `run` from serving.
+    Check(FileArg),
+    /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
+    Migrate(FileArg),
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArg {
+    /// The configuration file.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "TANDEM_MUC_CONFIG",
+        default_value = "/etc/tandem-muc/component.toml"
+    )]
+    config: PathBuf,
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            match args.command {
+                Command::Run(file) => run::run(&file.config).await,
+                Command::Check(file) => check::check(&file.config).await,
+                Command::Migrate(file) => migrate(&file.config).await,
+            }
+        })
+    });
+    match done {
+        Ok(code) => code,
+        Err(sentence) => {
+            paint::complain(&sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|why| format!("runtime: {why}"))
+}
+
+async fn migrate(path: &Path) -> Result<ExitCode, String> {
+    let config = Config::read(path).map_err(|why| why.to_string())?;
+    let store = service::connect_store(&config).await.map_err(|why| why.to_string())?;
+    let applied = store.migrate().await.map_err(|why| why.to_string())?;
+    if applied.is_empty() {
+        paint::tell(&format!("{}: the schema is up to date", store.kind()));
+    }
+    for version in applied {
+        paint::tell(&format!("{}: version {version} applied", store.kind()));
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,409 @@
+//! The configuration file: TOML, checked as a whole before anything starts.
+//!
+//! Every key is in `conf/component.toml` with default, unit and reason. An unknown key is refused with line
+//! and nearest known key; every value may come from the environment as `"${NAME}"`, secrets from a file.
+
+mod error;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use tandem_muc_core::muc::{RoomConfig, Whois};
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::room::{Creators, ServiceRules};
+
+pub use error::ConfigError;
+use value::{any, list, maybe};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[node]`
+    #[serde(default)]
+    pub node: Node,
+    /// `[store]`
+    #[serde(default)]
+    pub store: Store,
+    /// `[[service]]`
+    #[serde(default, rename = "service")]
+    pub services: Vec<Service>,
+    /// `[http]`
+    #[serde(default)]
+    pub http: Http,
+    /// `[log]`
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[node]`: who this process is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// Its name, unlike its twin's.
+    #[serde(deserialize_with = "any")]
+    pub name: String,
+    /// Tasks that run rooms, each some of them.
+    #[serde(deserialize_with = "any")]
+    pub shards: usize,
+}
+
+/// `[store]`: the shared database.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite:/path` or `postgres://user@host/database`.
+    #[serde(deserialize_with = "maybe")]
+    url: Option<Hidden>,
+    /// A file that holds the URL, for one with a password in it.
+    #[serde(deserialize_with = "maybe")]
+    url_file: Option<PathBuf>,
+    /// The longest the database may take for one answer, in milliseconds.
+    #[serde(deserialize_with = "any")]
+    pub answer_ms: u64,
+    /// The most records in one commit.
+    #[serde(deserialize_with = "any")]
+    pub group_max: usize,
+    /// The most stanzas that wait for the database, each domain.
+    #[serde(deserialize_with = "any")]
+    pub queue_max: usize,
+    /// How long a lease holds without renewal, in milliseconds.
+    #[serde(deserialize_with = "any")]
+    pub lease_ms: u64,
+}
+
+/// `[[service]]`: one service domain.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The domain, `conference.example.org`.
+    #[serde(deserialize_with = "any")]
+    pub domain: BareDomain,
+    /// The node it belongs to; this one where the key is missing.
+    #[serde(default, deserialize_with = "maybe")]
+    pub home: Option<String>,
+    /// Component listeners of the XMPP server, tried in order.
+    #[serde(default = "default_servers", deserialize_with = "list")]
+    pub server: Vec<String>,
+    #[serde(default, deserialize_with = "maybe")]
+    secret: Option<Hidden>,
+    #[serde(default, deserialize_with = "maybe")]
+    secret_file: Option<PathBuf>,
+    /// Users who own every room.
+    #[serde(default, deserialize_with = "list")]
+    pub admins: Vec<BareJidValue>,
+    /// Who may create rooms: `anyone`, `local` or `admins`.
+    #[serde(default = "Creation::anyone", deserialize_with = "any")]
+    pub creation: Creation,
+    /// Whether a new room waits locked for its owner's configuration.
+    #[serde(default = "yes", deserialize_with = "any")]
+    pub lock_new_rooms: bool,
+    /// Limits on what a stranger can send or fill.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What a new room starts with.
+    #[serde(default)]
+    pub defaults: Defaults,
+}
+
+/// `[service.limits]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Occupants in one room.
+    #[serde(deserialize_with = "any")]
+    pub occupants: u32,
+    /// Sessions of one occupant.
+    #[serde(deserialize_with = "any")]
+    pub sessions: u32,
+    /// Messages of history kept ready in one room.
+    #[serde(deserialize_with = "any")]
+    pub history: u32,
+    /// Entries of one room's affiliation list.
+    #[serde(deserialize_with = "any")]
+    pub affiliations: u32,
+    /// Bytes of one body or subject.
+    #[serde(deserialize_with = "any")]
+    pub body_bytes: usize,
+    /// Characters of one nick.
+    #[serde(deserialize_with = "any")]
+    pub nick_chars: usize,
+    /// Bytes of one stanza.
+    #[serde(deserialize_with = "any")]
+    pub stanza_bytes: usize,
+    /// Elements inside each other in one stanza.
+    #[serde(deserialize_with = "any")]
+    pub stanza_depth: u32,
+    /// Days a destroyed room's JID stays reserved.
+    #[serde(deserialize_with = "any")]
+    pub tombstone_days: u32,
+    /// Minutes a locked room waits for its configuration.
+    #[serde(deserialize_with = "any")]
+    pub lock_minutes: u32,
+    /// Seconds after which a room without occupants leaves memory.
+    #[serde(deserialize_with = "any")]
+    pub idle_seconds: u64,
+}
+
+/// `[service.defaults]`: what a new room starts with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// Stays when the last occupant leaves.
+    #[serde(deserialize_with = "any")]
+    pub persistent: bool,
+    /// Listed in service discovery.
+    #[serde(deserialize_with = "any")]
+    pub public: bool,
+    /// Only members enter.
+    #[serde(deserialize_with = "any")]
+    pub members_only: bool,
+    /// Newcomers are visitors.
+    #[serde(deserialize_with = "any")]
+    pub moderated: bool,
+    /// Everyone sees real JIDs.
+    #[serde(deserialize_with = "any")]
+    pub non_anonymous: bool,
+    /// Messages of history sent to a newcomer who asks for none in particular.
+    #[serde(deserialize_with = "any")]
+    pub history: u32,
+    /// Messages go to the archive.
+    #[serde(deserialize_with = "any")]
+    pub archive: bool,
+}
+
+/// `[http]`: health, readiness and metrics.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Where to listen; nowhere if the key is missing.
+    #[serde(deserialize_with = "maybe")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`: what goes to stderr.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` or `json`.
+    #[serde(deserialize_with = "any")]
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter of tracing's.
+    #[serde(deserialize_with = "any")]
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// A value that may hold a secret, so that printing the configuration prints none.
+#[derive(Clone, Debug)]
+struct Hidden(SecretString);
+
+/// A service domain as configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BareDomain(pub BareJid);
+
+/// A user as configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BareJidValue(pub BareJid);
+
+/// Who may create rooms, as configured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Creation(pub Creators);
+
+impl Creation {
+    fn anyone() -> Creation {
+        Creation(Creators::Anyone)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_servers() -> Vec<String> {
+    vec!["127.0.0.1:5347".to_owned()]
+}
+
+impl Default for Node {
+    fn default() -> Node {
+        Node { name: "a".to_owned(), shards: std::thread::available_parallelism().map_or(2, usize::from) }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store { url: None, url_file: None, answer_ms: 5_000, group_max: 1_000, queue_max: 10_000, lease_ms: 2_000 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            occupants: 5_000,
+            sessions: 20,
+            history: 200,
+            affiliations: 20_000,
+            body_bytes: 65_536,
+            nick_chars: 128,
+            stanza_bytes: 262_144,
+            stanza_depth: 64,
+            tombstone_days: 30,
+            lock_minutes: 30,
+            idle_seconds: 300,
+        }
+    }
+}
+
+impl Default for Defaults {
+    fn default() -> Defaults {
+        let room = RoomConfig::default();
+        Defaults {
+            persistent: room.is_persistent,
+            public: room.is_public,
+            members_only: room.is_members_only,
+            moderated: room.is_moderated,
+            non_anonymous: room.whois == Whois::Anyone,
+            history: room.history_default,
+            archive: room.is_archived,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`; secrets in files of their own are read here too.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::unreadable(path, &source))?;
+        Config::parse(path, &text)
+    }
+
+    /// Checks `text`, which stands at `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))?;
+        config.check().map_err(|(key, why)| ConfigError::in_key(path, text, key, &why))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.node.name.is_empty() || !self.node.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        {
+            return Err(("name", "node.name must be a short word of letters, digits, - _ .".to_owned()));
+        }
+        let at_least = |key: &'static str, value: u64, least: u64| {
+            if value < least { Err((key, format!("{key} = {value} is less than {least}"))) } else { Ok(()) }
+        };
+        at_least("shards", self.node.shards as u64, 1)?;
+        at_least("answer_ms", self.store.answer_ms, 100)?;
+        at_least("group_max", self.store.group_max as u64, 1)?;
+        at_least("queue_max", self.store.queue_max as u64, 16)?;
+        at_least("lease_ms", self.store.lease_ms, 500)?;
+        if self.services.is_empty() {
+            return Err(("", "no [[service]]: name at least one domain to serve".to_owned()));
+        }
+        for (nth, service) in self.services.iter().enumerate() {
+            if self.services[..nth].iter().any(|other| other.domain == service.domain) {
+                return Err(("domain", format!("domain = \"{}\" stands in two [[service]] tables", service.domain.0)));
+            }
+            if service.server.is_empty() {
+                return Err((
+                    "server",
+                    format!("{}: server is empty: name a host:port to attach to", service.domain.0),
+                ));
+            }
+            for address in &service.server {
+                if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+                    return Err(("server", format!("server \"{address}\" is not of the form host:port")));
+                }
+            }
+            at_least("stanza_bytes", service.limits.stanza_bytes as u64, 10_000)?;
+            at_least("stanza_depth", u64::from(service.limits.stanza_depth), 8)?;
+            at_least("occupants", u64::from(service.limits.occupants), 1)?;
+            at_least("sessions", u64::from(service.limits.sessions), 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The database's URL, from the key or its file; `sqlite:tandem-muc.db` beside the working directory if neither
+    /// is set.
+    pub fn url(&self) -> Result<SecretString, ConfigError> {
+        if let Some(path) = &self.url_file {
+            return secret_from(path, "store.url_file");
+        }
+        Ok(self.url.as_ref().map_or_else(|| SecretString::from("sqlite:tandem-muc.db"), |url| url.0.clone()))
+    }
+}
+
+impl Service {
+    /// The secret shared with the XMPP server.
+    pub fn secret(&self) -> Result<SecretString, ConfigError> {
+        match (&self.secret, &self.secret_file) {
+            (Some(secret), _) => Ok(secret.0.clone()),
+            (None, Some(path)) => secret_from(path, "service.secret_file"),
+            (None, None) => Err(ConfigError::plain(format!(
+                "{}: neither secret nor secret_file is set; the XMPP server's configuration has the secret of this component",
+                self.domain.0
+            ))),
+        }
+    }
+
+    /// What rooms of this domain obey.
+    pub fn rules(&self) -> ServiceRules {
+        let limits = &self.limits;
+        let defaults = &self.defaults;
+        ServiceRules {
+            domain: self.domain.0.clone(),
+            admins: self.admins.iter().map(|admin| admin.0.clone()).collect(),
+            creation: self.creation.0,
+            defaults: RoomConfig {
+                is_persistent: defaults.persistent,
+                is_public: defaults.public,
+                is_members_only: defaults.members_only,
+                is_moderated: defaults.moderated,
+                whois: if defaults.non_anonymous { Whois::Anyone } else { Whois::Moderators },
+                history_default: defaults.history,
+                is_archived: defaults.archive,
+                ..RoomConfig::default()
+            },
+            locks_new_rooms: self.lock_new_rooms,
+            occupants_max: limits.occupants,
+            sessions_max: limits.sessions,
+            history_max: limits.history,
+            affiliations_max: limits.affiliations,
+            body_bytes_max: limits.body_bytes,
+            nick_chars_max: limits.nick_chars,
+            tombstone_ms: i64::from(limits.tombstone_days) * 86_400_000,
+            lock_ms: u64::from(limits.lock_minutes) * 60_000,
+        }
+    }
+}
+
+fn secret_from(path: &Path, key: &str) -> Result<SecretString, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::plain(format!("{key}: cannot read {}: {source}", path.display())))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(ConfigError::plain(format!("{key}: {} is empty", path.display())));
+    }
+    Ok(SecretString::from(secret.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

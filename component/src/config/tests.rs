@@ -1,0 +1,65 @@
+//! The file's rules: unknown keys, the environment, secrets, sane values.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+
+use super::value::expand;
+use super::*;
+
+const LEAST: &str = "[[service]]\ndomain = \"conference.example.org\"\nsecret = \"s\"\n";
+
+fn refusal(text: &str) -> String {
+    Config::parse(Path::new("/etc/component.toml"), text).expect_err("refused").to_string()
+}
+
+#[test]
+fn the_least_file_is_enough() {
+    let config = Config::parse(Path::new("x.toml"), LEAST).expect("a configuration");
+    assert_eq!(config.node.name, "a");
+    assert_eq!(config.services[0].server, ["127.0.0.1:5347"]);
+    assert_eq!(config.services[0].secret().expect("a secret").expose_secret(), "s");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_line_and_nearest_key() {
+    let told = refusal(&format!("{LEAST}domian = \"x\"\n"));
+    assert_eq!(told, "config: unknown key \"domian\"; the nearest known one here is \"domain\" (component.toml:4)");
+    let told = refusal(&format!("[sotre]\nurl = \"sqlite:x\"\n{LEAST}"));
+    assert!(told.contains("nearest known one here is \"store\" (component.toml:1)"), "{told}");
+}
+
+#[test]
+fn a_bad_value_is_refused_with_line_and_what_is_allowed() {
+    let told = refusal(&format!("{LEAST}creation = \"nobody\"\n"));
+    assert_eq!(told, "config: \"nobody\": allowed are anyone, local, admins (component.toml:4)");
+    let told = refusal(&format!("[store]\nanswer_ms = 5\n{LEAST}"));
+    assert_eq!(told, "config: answer_ms = 5 is less than 100 (component.toml:2)");
+    let told = refusal("[node]\nname = \"a\"\n");
+    assert!(told.contains("no [[service]]"), "{told}");
+    let told = refusal(&format!("{LEAST}{LEAST}"));
+    assert!(told.contains("stands in two"), "{told}");
+    let told = refusal(&format!("{LEAST}server = [\"localhost\"]\n"));
+    assert!(told.contains("host:port (component.toml:4)"), "{told}");
+}
+
+#[test]
+fn values_come_from_the_environment() {
+    let lookup = |name: &str| (name == "HOST").then(|| "db".to_owned());
+    assert_eq!(expand("postgres://${HOST}/x$$y", lookup), Ok("postgres://db/x$y".to_owned()));
+    assert_eq!(expand("${NO}", lookup), Err("environment variable NO is not set".to_owned()));
+    let told = refusal(&format!("[store]\nanswer_ms = \"${{TANDEM_MUC_NOT_SET}}\"\n{LEAST}"));
+    assert!(told.contains("environment variable TANDEM_MUC_NOT_SET is not set (component.toml:2)"), "{told}");
+}
+
+#[test]
+fn a_secret_comes_from_its_file_and_is_never_printed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("secret");
+    std::fs::write(&path, "hush\n").expect("written");
+    let text = format!("[[service]]\ndomain = \"c.x\"\nsecret_file = {path:?}\n");
+    let config = Config::parse(Path::new("x.toml"), &text).expect("a configuration");
+    let secret = config.services[0].secret().expect("a secret");
+    assert_eq!(secret.expose_secret(), "hush");
+    assert!(!format!("{secret:?}").contains("hush"));
+}

@@ -1,0 +1,256 @@
+//! The journal's one task: collect, append, release; and what it does about each failure of the store.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::{Entry, Health, Life, Notice, Setup};
+use crate::store::{Fact, Fence, StoreError};
+use crate::telemetry;
+
+/// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Entries looked at in one go; the records of one commit are bounded apart from it.
+const ENTRIES_AT_ONCE: usize = 512;
+
+pub(super) struct Task {
+    setup: Setup,
+    queue: mpsc::Receiver<Entry>,
+    told: watch::Sender<Health>,
+    stop: watch::Receiver<bool>,
+    seq: i64,
+    /// Lives whose records proved unwritable; what they still have in the queue is dropped.
+    dead: HashSet<u64>,
+}
+
+/// Why nothing more can be appended.
+struct Ended;
+
+impl Task {
+    pub(super) fn new(
+        setup: Setup,
+        queue: mpsc::Receiver<Entry>,
+        told: watch::Sender<Health>,
+        stop: watch::Receiver<bool>,
+    ) -> Task {
+        let seq = setup.seq;
+        Task { setup, queue, told, stop, seq, dead: HashSet::new() }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(ENTRIES_AT_ONCE);
+        loop {
+            if waiting.is_empty() && self.queue.recv_many(&mut waiting, ENTRIES_AT_ONCE).await == 0 {
+                return;
+            }
+            let group = self.cut_group(&mut waiting);
+            if let Err(Ended) = self.commit(group).await {
+                self.queue.close();
+                return;
+            }
+        }
+    }
+
+    /// Takes as many entries from the front as fit into one commit, at least one.
+    fn cut_group(&self, waiting: &mut Vec<Entry>) -> Vec<Entry> {
+        let mut records = 0;
+        let fits = waiting.iter().take_while(|entry| {
+            let is_first = records == 0;
+            records += entry.records();
+            is_first || records <= self.setup.group_max
+        });
+        let cut = fits.count().max(1);
+        let rest = waiting.split_off(cut.min(waiting.len()));
+        std::mem::replace(waiting, rest)
+    }
+
+    async fn commit(&mut self, mut group: Vec<Entry>) -> Result<(), Ended> {
+        group.retain(|entry| !entry.life().is_some_and(|life| self.dead.contains(&life.nth)));
+        let shares: Vec<usize> = group.iter().map(Entry::records).collect();
+        let facts: Vec<Fact> = group.iter_mut().flat_map(Entry::take_facts).collect();
+        match self.append(&facts).await? {
+            Ok(()) => self.release(group).await,
+            Err(why) if group.len() == 1 => self.bury(group.remove(0), &why).await,
+            Err(_) => self.commit_one_by_one(group, &shares, &facts).await?,
+        }
+        Ok(())
+    }
+
+    /// After a group with something unwritable in it: each entry on its own, so that only one room pays.
+    async fn commit_one_by_one(
+        &mut self,
+        group: Vec<Entry>,
+        shares: &[usize],
+        mut facts: &[Fact],
+    ) -> Result<(), Ended> {
+        for (entry, &share) in group.into_iter().zip(shares) {
+            let (own, rest) = facts.split_at(share);
+            facts = rest;
+            if entry.life().is_some_and(|life| self.dead.contains(&life.nth)) {
+                continue;
+            }
+            match self.append(own).await? {
+                Ok(()) => self.release(vec![entry]).await,
+                Err(why) => self.bury(entry, &why).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `facts` behind the fence, however long the store stays away. The inner error is one of the data.
+    async fn append(&mut self, facts: &[Fact]) -> Result<Result<(), StoreError>, Ended> {
+        if facts.is_empty() {
+            return Ok(Ok(()));
+        }
+        let fence =
+            Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
+        let mut pause = PAUSE_MIN;
+        let mut attempts = 0_u32;
+        loop {
+            let begun = Instant::now();
+            let mark = self.setup.stream.marked();
+            match self.setup.store.append(&fence, facts, mark).await {
+                Ok(()) => {
+                    self.seq = fence.next;
+                    self.count_commit(begun.elapsed(), facts.len());
+                    self.note_return(attempts);
+                    return Ok(Ok(()));
+                }
+                Err(StoreError::Fenced { by }) => {
+                    self.count_failure("fenced");
+                    error!(
+                        domain = self.setup.domain,
+                        epoch = self.setup.epoch.0,
+                        by = by.0,
+                        "stepping down: the fence is another epoch's"
+                    );
+                    self.told.send_replace(Health::Over { by });
+                    return Err(Ended);
+                }
+                Err(damaged @ StoreError::Damaged { .. }) => {
+                    self.count_failure("damaged");
+                    self.note_return(attempts);
+                    return Ok(Err(damaged));
+                }
+                Err(StoreError::Unavailable(why)) => {
+                    self.count_failure("unavailable");
+                    attempts += 1;
+                    if attempts == 1 || attempts.is_multiple_of(30) {
+                        warn!(domain = self.setup.domain, attempts, held = self.queue.len(), why = %why, "store: no commit; holding words, new stanzas are told to wait");
+                    }
+                    self.told.send_replace(Health::Away);
+                    if *self.stop.borrow() {
+                        error!(
+                            domain = self.setup.domain,
+                            facts = facts.len(),
+                            "stopping while the store is away: what was not durable was told to nobody"
+                        );
+                        return Err(Ended);
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        _ = self.stop.changed() => {}
+                    }
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn note_return(&self, attempts: u32) {
+        if attempts > 0 {
+            info!(domain = self.setup.domain, attempts, "store: commits go through again");
+        }
+        self.told.send_if_modified(|health| std::mem::replace(health, Health::Fine) != Health::Fine);
+    }
+
+    /// Lets the words of a durable group go, then tells the shards.
+    async fn release(&mut self, group: Vec<Entry>) {
+        let (mut words, mut notices) = (Vec::new(), Vec::new());
+        for entry in group {
+            match entry {
+                Entry::Said { words: said, .. } => words.extend(said),
+                Entry::Lobby(word) => words.push(word),
+                Entry::Settle { life, turn } => notices.push(Notice::Settled { life, turn }),
+            }
+        }
+        self.say(words).await;
+        for notice in notices {
+            self.notice(notice);
+        }
+    }
+
+    /// Drops an entry whose records cannot be written, tells who asked, and has the shard forget the room.
+    async fn bury(&mut self, entry: Entry, why: &StoreError) {
+        let Entry::Said { life, asked, .. } = entry else { return };
+        error!(room = %life.jid, why = %why, "room damaged: its records cannot be written; reloading it, all other rooms go on");
+        let sorry = StanzaError::new(
+            Condition::InternalServerError,
+            "The room could not store this; its operator has been told.",
+        );
+        if let Some(answer) = asked.and_then(|inbound| inbound.error(&sorry)) {
+            self.say(vec![answer]).await;
+        }
+        self.dead.insert(life.nth);
+        self.notice(Notice::Damaged { life });
+    }
+
+    async fn say(&self, words: Vec<Outbound>) {
+        if !words.is_empty() {
+            self.setup.stream.say(words, self.seq).await;
+            self.setup.stream.all_said(self.seq).await;
+        }
+    }
+
+    fn notice(&self, notice: Notice) {
+        let shard = match &notice {
+            Notice::Settled { life, .. } | Notice::Damaged { life } => life.shard,
+        };
+        if let Some(end) = self.setup.notices.get(shard) {
+            let _ = end.send(notice);
+        }
+    }
+
+    fn count_commit(&self, took: Duration, records: usize) {
+        let domain = || [("domain", self.setup.domain.clone())];
+        metrics::histogram!(telemetry::COMMIT_SECONDS, &domain()).record(took.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a group has at most some thousand records")]
+        metrics::histogram!(telemetry::COMMIT_RECORDS, &domain()).record(records as f64);
+        metrics::counter!(telemetry::RECORDS, &domain()).increment(records as u64);
+    }
+
+    fn count_failure(&self, reaction: &'static str) {
+        let labels = [("domain", self.setup.domain.clone()), ("reaction", reaction.to_owned())];
+        metrics::counter!(telemetry::COMMIT_FAILURES, &labels).increment(1);
+    }
+}
+
+impl Entry {
+    fn records(&self) -> usize {
+        match self {
+            Entry::Said { records, .. } => records.len(),
+            Entry::Settle { .. } | Entry::Lobby(_) => 0,
+        }
+    }
+
+    fn life(&self) -> Option<&Life> {
+        match self {
+            Entry::Said { life, .. } | Entry::Settle { life, .. } => Some(life),
+            Entry::Lobby(_) => None,
+        }
+    }
+
+    fn take_facts(&mut self) -> Vec<Fact> {
+        match self {
+            Entry::Said { life, records, .. } => std::mem::take(records)
+                .into_iter()
+                .map(|record| Fact { room: life.room, jid: life.jid.clone(), record })
+                .collect(),
+            Entry::Settle { .. } | Entry::Lobby(_) => Vec::new(),
+        }
+    }
+}

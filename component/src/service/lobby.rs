@@ -1,0 +1,169 @@
+//! What the service itself answers: discovery of the service and its public rooms (XEP-0030, XEP-0045 §6.2-§6.3),
+//! ping (XEP-0199), version (XEP-0092). Everything about one room is that room's own.
+
+use std::sync::Arc;
+
+use minidom::Element;
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::ns;
+use tandem_muc_core::protocol::disco::{self, Info};
+use tandem_muc_core::protocol::paging::{Page, PageRequest};
+use tandem_muc_core::room::ServiceRules;
+use tandem_muc_core::stanza::element::{Build, el};
+use tandem_muc_core::stanza::{Condition, Inbound, Kind, Outbound, StanzaError, Type};
+use tokio::sync::Semaphore;
+
+use crate::journal::{Entry, Journal};
+use crate::store::{self, RoomPage, SqlStore};
+
+/// The most rooms in one answer: with names as long as they may be, still under what servers let through.
+const ROOMS_PER_PAGE: u32 = 100;
+/// Room lists asked for at once; more wait, for a list costs the database more than anything a room does.
+const LISTS_AT_ONCE: usize = 2;
+
+/// The service's own voice.
+#[derive(Clone, Debug)]
+pub(super) struct Lobby {
+    rules: Arc<ServiceRules>,
+    store: SqlStore,
+    journal: Journal,
+    lists: Arc<Semaphore>,
+}
+
+impl Lobby {
+    pub(super) fn new(rules: Arc<ServiceRules>, store: SqlStore, journal: Journal) -> Lobby {
+        Lobby { rules, store, journal, lists: Arc::new(Semaphore::new(LISTS_AT_ONCE)) }
+    }
+
+    /// Takes new rules over.
+    pub(super) fn obey(&mut self, rules: Arc<ServiceRules>) {
+        self.rules = rules;
+    }
+
+    /// Answers a stanza to the service's own JID; a list of rooms is fetched beside what comes next.
+    pub(super) async fn answer(&self, inbound: Inbound) {
+        if is_items_request(&inbound) {
+            let lobby = self.clone();
+            tokio::spawn(async move {
+                let permit = lobby.lists.acquire().await;
+                let answer = lobby.items(&inbound).await;
+                drop(permit);
+                lobby.say(answer).await;
+            });
+            return;
+        }
+        self.say(self.at_once(&inbound)).await;
+    }
+
+    async fn say(&self, answer: Option<Outbound>) {
+        if let Some(answer) = answer {
+            self.journal.submit(Entry::Lobby(answer)).await;
+        }
+    }
+
+    fn at_once(&self, inbound: &Inbound) -> Option<Outbound> {
+        let stanza = &inbound.stanza;
+        let is_get = stanza.kind == Kind::Iq && stanza.type_ == Type::Get;
+        if stanza.kind == Kind::Presence {
+            return None;
+        }
+        if !is_get {
+            return inbound
+                .error(&no(Condition::ServiceUnavailable, "The service itself takes no such thing; rooms do."));
+        }
+        if let Some(query) = stanza.child("query", ns::DISCO_INFO) {
+            return match node_of(query, &self.rules) {
+                Node::None(echoed) => Some(inbound.result(Some(self.info(echoed)))),
+                Node::Unknown => inbound.error(&no(Condition::ItemNotFound, "There is no such node here.")),
+            };
+        }
+        if stanza.child("ping", ns::PING).is_some() {
+            return Some(inbound.result(None));
+        }
+        if stanza.child("query", ns::VERSION).is_some() {
+            let version = el("query", ns::VERSION)
+                .with_text_child("name", "Tandem MUC")
+                .with_text_child("version", env!("CARGO_PKG_VERSION"));
+            return Some(inbound.result(Some(version)));
+        }
+        inbound.error(&no(Condition::ServiceUnavailable, "The service does not know this request."))
+    }
+
+    fn info(&self, echoed: Option<&str>) -> Element {
+        [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::OCCUPANT_ID, ns::PING, ns::RSM, ns::VERSION]
+            .into_iter()
+            .fold(Info::new(echoed).identity("conference", "text", "Chat Rooms"), Info::feature)
+            .into_element()
+    }
+
+    async fn items(&self, inbound: &Inbound) -> Option<Outbound> {
+        let query = inbound.stanza.child("query", ns::DISCO_ITEMS)?;
+        let Node::None(echoed) = node_of(query, &self.rules) else {
+            return inbound.error(&no(Condition::ItemNotFound, "There is no such node here."));
+        };
+        let asked = PageRequest::read(query);
+        let is_paged = asked.is_some();
+        let asked = asked.unwrap_or_default();
+        if asked.index.is_some() {
+            return inbound.error(&no(Condition::FeatureNotImplemented, "Pages are found by room, not by number."));
+        }
+        let max = asked.max.and_then(|max| u32::try_from(max).ok()).unwrap_or(ROOMS_PER_PAGE).min(ROOMS_PER_PAGE);
+        match self.store.public_rooms(self.rules.domain.as_str(), wanted(&asked), max).await {
+            Ok(found) => Some(inbound.result(Some(list(&found, echoed, is_paged)))),
+            Err(why) => {
+                tracing::warn!(%why, "store: no list of rooms; who asked is told to wait");
+                let wait = "The rooms' database does not answer; please try again in a moment.";
+                inbound.error(&no(Condition::ResourceConstraint, wait))
+            }
+        }
+    }
+}
+
+fn wanted(asked: &PageRequest) -> store::Page<'_> {
+    match (asked.after.as_deref(), asked.before.as_deref()) {
+        (Some(after), _) => store::Page::After(after),
+        (None, Some("")) => store::Page::Last,
+        (None, Some(before)) => store::Page::Before(before),
+        (None, None) => store::Page::First,
+    }
+}
+
+/// The rooms of one page; whoever did not ask for pages learns only where there is more than one.
+fn list(found: &RoomPage, echoed: Option<&str>, is_paged: bool) -> Element {
+    let mut answer = el("query", ns::DISCO_ITEMS).with_attr_opt("node", echoed);
+    for (jid, title) in &found.rooms {
+        answer.append_child(disco::item(jid.as_str(), Some(title.as_str()).filter(|title| !title.is_empty())));
+    }
+    let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (from, count) = (place(found.first_index.unwrap_or(0)), place(found.total));
+    if is_paged || found.rooms.len() < count {
+        let page = Page { from, to: from + found.rooms.len(), count };
+        let end = |room: Option<&(BareJid, String)>| room.map(|(jid, _)| jid.as_str().to_owned());
+        let (first, last) = (end(found.rooms.first()), end(found.rooms.last()));
+        answer.append_child(page.to_element(first.as_deref(), last.as_deref()));
+    }
+    answer
+}
+
+enum Node<'a> {
+    /// None, or one that means none: COMPAT(Cisco Jabber, 2026) asks with the domain as node and wants it echoed.
+    None(Option<&'a str>),
+    Unknown,
+}
+
+fn node_of<'a>(query: &'a Element, rules: &ServiceRules) -> Node<'a> {
+    match query.attr("node") {
+        None | Some("") => Node::None(None),
+        Some(node) if node == rules.domain.as_str() => Node::None(Some(node)),
+        Some(_) => Node::Unknown,
+    }
+}
+
+fn is_items_request(inbound: &Inbound) -> bool {
+    let stanza = &inbound.stanza;
+    stanza.kind == Kind::Iq && stanza.type_ == Type::Get && stanza.child("query", ns::DISCO_ITEMS).is_some()
+}
+
+fn no(condition: Condition, text: &'static str) -> StanzaError {
+    StanzaError::new(condition, text)
+}

@@ -1,0 +1,122 @@
+//! Assembly: one service domain from end to end - lease, stream, journal, shards - and all of them in one process.
+//!
+//! Here it is decided who holds which end, what starts after what, and in which order it all stops.
+
+mod dispatch;
+mod domain;
+mod http;
+mod lease;
+mod lobby;
+mod status;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::config::{Config, ConfigError};
+use crate::store::{OpenError, SqlStore, StoreConfig};
+pub use domain::stream_config;
+pub use status::{DomainStatus, Phase, Status};
+
+/// Why the program ends by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The HTTP address cannot be had.
+    #[error("http: cannot listen on {address}: {source}; set another [http] listen, or end what listens there")]
+    Http {
+        /// The address of `[http] listen`.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another node took the lease: this one must not speak any more.
+    #[error("{0}: another node holds the lease; stepping down")]
+    SteppedDown(String),
+}
+
+/// Connects to the store of `config`, its schema left as it is.
+pub async fn connect_store(config: &Config) -> Result<SqlStore, ServiceError> {
+    let store_config = StoreConfig { url: config.store.url()?, answer_ms: config.store.answer_ms };
+    Ok(SqlStore::open(&store_config).await?)
+}
+
+/// Connects to the store of `config` and brings its schema up to date.
+pub async fn open_store(config: &Config) -> Result<SqlStore, ServiceError> {
+    let store = connect_store(config).await?;
+    let applied = store.migrate().await?;
+    if !applied.is_empty() {
+        info!(store = store.kind(), versions = ?applied, "store: schema brought up to date");
+    }
+    Ok(store)
+}
+
+/// Serves every domain of `config` until `stop` turns true, or until one of them may not go on.
+///
+/// `rules` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
+pub async fn serve(
+    config: Config,
+    status: Status,
+    mut stop: watch::Receiver<bool>,
+    reloads: watch::Receiver<Option<Arc<Config>>>,
+    counted: metrics_exporter_prometheus::PrometheusHandle,
+) -> Result<(), ServiceError> {
+    let (ending, ends) = watch::channel(false);
+    let http = http::serve(config.http.listen, status.clone(), counted, ends.clone()).await?;
+    let store = open_store(&config).await?;
+    let mut domains = JoinSet::new();
+    for (service, status) in config.services.into_iter().zip(status.domains()) {
+        let setup = domain::Setup {
+            node: config.node.name.clone(),
+            shards: config.node.shards,
+            group_max: config.store.group_max,
+            queue_max: config.store.queue_max,
+            lease_ms: config.store.lease_ms,
+            service,
+            store: store.clone(),
+            status: status.clone(),
+            reloads: reloads.clone(),
+        };
+        domains.spawn(domain::run(setup, ends.clone()));
+    }
+    let mut verdict = Ok(());
+    loop {
+        tokio::select! {
+            () = turned(&mut stop) => break,
+            ended = domains.join_next() => match ended {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(why))) => {
+                    verdict = Err(why);
+                    break;
+                }
+                Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                None => break,
+            },
+        }
+    }
+    ending.send_replace(true);
+    while let Some(ended) = domains.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => verdict = verdict.and(Err(why)),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    store.close().await;
+    if let Some(http) = http {
+        http.abort();
+    }
+    verdict
+}
+
+/// Comes when `flag` turns true, or when nobody can turn it any more.
+async fn turned(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
+}

@@ -1,0 +1,95 @@
+//! What an operator can ask: how each domain fares, in words and as a yes or no.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Config;
+use crate::journal::Health;
+use crate::stream::StreamState;
+
+/// How the whole process fares.
+#[derive(Clone, Debug)]
+pub struct Status {
+    node: Arc<str>,
+    domains: Arc<[DomainStatus]>,
+}
+
+/// How one domain fares; shared between who knows and who asks.
+#[derive(Clone, Debug)]
+pub struct DomainStatus {
+    domain: Arc<str>,
+    phase: Arc<Mutex<Phase>>,
+}
+
+/// Where a domain stands.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// Starting up.
+    Starting,
+    /// The lease is held by another session or node.
+    WaitingForLease(String),
+    /// Lease held; the ends tell the rest.
+    Serving {
+        /// The epoch of the lease.
+        epoch: i64,
+        /// The journal's health.
+        health: tokio::sync::watch::Receiver<Health>,
+        /// The stream's state.
+        stream: tokio::sync::watch::Receiver<StreamState>,
+    },
+    /// Ended.
+    Ended,
+}
+
+impl Status {
+    /// All domains of `config`, starting.
+    pub fn new(config: &Config) -> Status {
+        let of = |service: &crate::config::Service| DomainStatus {
+            domain: service.domain.0.as_str().into(),
+            phase: Arc::new(Mutex::new(Phase::Starting)),
+        };
+        Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
+    }
+
+    /// The node's name.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Each domain.
+    pub fn domains(&self) -> impl Iterator<Item = &DomainStatus> {
+        self.domains.iter()
+    }
+}
+
+impl DomainStatus {
+    /// The service domain.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Says where the domain stands now.
+    pub fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// `Ok` if it serves; else the sentence why not.
+    pub fn verdict(&self) -> Result<String, String> {
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match phase {
+            Phase::Starting => Err("starting".to_owned()),
+            Phase::WaitingForLease(holder) => Err(format!("waiting for the lease: {holder}")),
+            Phase::Ended => Err("ended".to_owned()),
+            Phase::Serving { epoch, health, stream } => {
+                let health = *health.borrow();
+                match (health, &*stream.borrow()) {
+                    (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
+                    (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
+                    (Health::Fine, StreamState::Attached { server, .. }) => {
+                        Ok(format!("serving in epoch {epoch}, attached to {server}"))
+                    }
+                    (Health::Fine, other) => Err(format!("not attached: {other}")),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A shard: one task, many rooms. It owns the rooms whose names hash to it, loads them when first touched,
+//! runs their engines one stanza at a time, hands what they answer to the journal, and lets idle ones go.
+
+mod clock;
+mod slot;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_muc_core::room::ServiceRules;
+use tandem_muc_core::stanza::Inbound;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::journal::{Journal, Notice};
+use crate::store::SqlStore;
+
+/// What a shard works with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its number.
+    pub nth: usize,
+    /// The service domain.
+    pub domain: String,
+    /// What its rooms obey.
+    pub rules: Arc<ServiceRules>,
+    /// Where rooms are loaded from.
+    pub store: SqlStore,
+    /// Where outcomes go.
+    pub journal: Journal,
+    /// The most stanzas that wait in its mailbox, and for one room to load.
+    pub mailbox_max: usize,
+    /// How long a room without occupants stays in memory.
+    pub idle: Duration,
+}
+
+/// What a shard hears from the service.
+#[derive(Debug)]
+pub enum Mail {
+    /// A stanza for one of its rooms.
+    Stanza(Arc<Inbound>),
+    /// New rules: rooms obey them from the next stanza on.
+    Rules(Arc<ServiceRules>),
+}
+
+/// The way in.
+#[derive(Clone, Debug)]
+pub struct Shard {
+    mail: mpsc::Sender<Mail>,
+}
+
+impl Shard {
+    /// Starts a shard; it ends when every `Shard` of it is gone and its mailbox is empty.
+    pub fn start(setup: Setup, notices: mpsc::UnboundedReceiver<Notice>) -> (Shard, JoinHandle<()>) {
+        let (mail, mailbox) = mpsc::channel(setup.mailbox_max);
+        let running = tokio::spawn(task::Task::new(setup, mailbox, notices).run());
+        (Shard { mail }, running)
+    }
+
+    /// Hands in `mail`, waiting for room in the mailbox.
+    pub async fn send(&self, mail: Mail) {
+        let _ = self.mail.send(mail).await;
+    }
+
+    /// Hands in `mail` if there is room in the mailbox; says whether there was.
+    pub fn try_send(&self, mail: Mail) -> bool {
+        self.mail.try_send(mail).is_ok()
+    }
+}

@@ -1,0 +1,268 @@
+//! The store: rooms, their people and their messages in a SQL database, behind a fence only the rightful node
+//! passes. Only this folder knows SQL.
+//!
+//! [`SqlStore`] is the seam: few, coarse calls, each bounded in time, each error named after what the caller does
+//! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `lease`), an act (`append`, `load`,
+//! `listing`, `migrate`) or an engine (`sqlite`, `postgres`); `connection` says what an engine has to bring.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::record::{Message, Record, RoomId, RoomImage};
+
+mod affiliations;
+mod append;
+mod changes;
+mod connection;
+mod dialect;
+mod error;
+mod key;
+mod lease;
+mod listing;
+mod load;
+mod lock;
+mod messages;
+mod migrate;
+mod occupants;
+mod postgres;
+mod rooms;
+mod session;
+mod sqlite;
+
+use connection::Engine;
+pub use error::{BoxError, OpenError, StoreError};
+pub use lease::{Acquired, Lease};
+pub use listing::{Page, RoomPage};
+pub use load::HistoryWanted;
+pub use lock::SessionLock;
+use session::{Lane, Session, Statement};
+
+/// Readers at once.
+const READERS: usize = 4;
+
+/// Where the store is and how patient its callers are.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// `sqlite:/path/to/rooms.db` or `postgres://user:password@host:port/database`.
+    pub url: SecretString,
+    /// The longest a call may take, in milliseconds.
+    pub answer_ms: u64,
+}
+
+/// The number of a reign over a service: grows with every change of the holder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Epoch(pub i64);
+
+/// One reign, one place in the order of groups: what an append claims and the database checks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fence {
+    /// The service domain.
+    pub service: String,
+    /// The reign.
+    pub epoch: Epoch,
+    /// The number of the group before.
+    pub after: i64,
+    /// The number of this group, greater than `after`.
+    pub next: i64,
+}
+
+/// What has happened, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// The room's key.
+    pub room: RoomId,
+    /// The room's JID.
+    pub jid: BareJid,
+    /// What has happened.
+    pub record: Record,
+}
+
+/// What a look at the database says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// Name and version of the database.
+    pub version: String,
+    /// How long one statement took there and back, in milliseconds.
+    pub round_trip_ms: u64,
+}
+
+/// The store of one node; clones share its connections.
+#[derive(Clone)]
+pub struct SqlStore {
+    engine: Arc<dyn Engine>,
+    answer: Duration,
+    /// The journal's connection, and the lease's where the database lets two write at once.
+    writer: Lane,
+    keeper: Lane,
+    readers: Lane,
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqlStore({})", self.engine.place())
+    }
+}
+
+impl SqlStore {
+    /// The schema this program reads and writes.
+    pub const SCHEMA: u32 = 1;
+
+    /// Connects and looks whether the database can be written; does not migrate.
+    pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {
+        let answer = Duration::from_millis(config.answer_ms.max(1));
+        let engine = engine_of(&config.url, config.answer_ms)?;
+        let writer = Lane::of(1);
+        let keeper = if engine.has_concurrent_writers() { Lane::of(1) } else { writer.clone() };
+        let store = SqlStore { engine, answer, writer, keeper, readers: Lane::of(READERS) };
+        let opened = tokio::time::timeout(answer, store.writer.session(&*store.engine)).await;
+        match opened {
+            Ok(Ok(_)) => Ok(store),
+            Ok(Err(refused)) => Err(refused),
+            Err(_) => Err(OpenError::Unreachable {
+                what: store.engine.place().to_owned(),
+                why: format!("no answer within {} ms", config.answer_ms),
+            }),
+        }
+    }
+
+    /// Makes the tables, or brings them up to [`SqlStore::SCHEMA`]; the versions applied, oldest first. May be run
+    /// again, and by several nodes at once.
+    pub async fn migrate(&self) -> Result<Vec<u32>, OpenError> {
+        migrate::run(&*self.engine).await
+    }
+
+    /// The schema of the database, `None` where there is none; [`OpenError::NewerSchema`] if it is not for us.
+    pub async fn schema(&self) -> Result<Option<u32>, OpenError> {
+        migrate::version(&*self.engine).await
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        self.engine.kind()
+    }
+
+    /// Asks the database for its version, on the way everyone's statements take.
+    pub async fn probe(&self) -> Result<Probe, StoreError> {
+        self.bounded(async {
+            let mut session = self.reader().await?;
+            let begun = Instant::now();
+            let row = session.fetch_one(Statement::on("version", self.engine.dialect().version), &[]).await?;
+            let round_trip_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let version = row.and_then(|mut row| row.text().ok()).unwrap_or_default();
+            Ok(Probe { version, round_trip_ms })
+        })
+        .await
+    }
+
+    /// Takes the session lock of that name; `None` while a living session, here or elsewhere, has it. It proves that
+    /// the session before is gone, nothing more: the truth is the lease.
+    pub async fn session_lock(&self, name: &str) -> Result<Option<SessionLock>, StoreError> {
+        self.bounded(lock::take(&*self.engine, name, self.answer)).await
+    }
+
+    /// Takes the lease of that name for `node` where it is free or has run out, by the database's clock; with the
+    /// session lock of that name, also where it has not. Ends the epoch before in the same transaction.
+    pub fn acquire<'a>(
+        &'a self,
+        name: &'a str,
+        node: &'a str,
+        ttl_ms: u64,
+        steal: Option<&SessionLock>,
+    ) -> impl Future<Output = Result<Acquired, StoreError>> + Send + use<'a> {
+        let may_steal = steal.is_some_and(|lock| lock.name() == name);
+        let taken = async move { lease::acquire(&mut self.keeper().await?, name, node, ttl_ms, may_steal).await };
+        self.bounded(taken)
+    }
+
+    /// Prolongs the lease; false: it is no longer `node`'s, step down now.
+    pub async fn renew(&self, name: &str, node: &str, epoch: Epoch, ttl_ms: u64) -> Result<bool, StoreError> {
+        self.bounded(async { lease::renew(&mut self.keeper().await?, name, node, epoch, ttl_ms).await }).await
+    }
+
+    /// Gives the lease back, so that the next need not wait; nothing happens if it is no longer `node`'s.
+    pub async fn release(&self, name: &str, node: &str, epoch: Epoch) -> Result<(), StoreError> {
+        self.bounded(async { lease::release(&mut self.keeper().await?, name, node, epoch).await }).await
+    }
+
+    /// Makes `facts` durable, all or none, as the group `fence.next`; `mark` is the last group known to be spoken.
+    /// Repeating an append whose answer was lost is harmless.
+    /// # Errors
+    /// `Fenced`: another epoch, or another group than `fence.after` before. `Damaged`: some fact cannot be kept,
+    /// nothing was written; without it the others can be.
+    pub async fn append(&self, fence: &Fence, facts: &[Fact], mark: Option<i64>) -> Result<(), StoreError> {
+        self.bounded(async {
+            let mut session = self.writer.session(&*self.engine).await?;
+            append::run(&mut session, fence, facts, mark).await
+        })
+        .await
+    }
+
+    /// The room as it is at rest, `None` if there is none. A destroyed room comes with its tombstone, even one that
+    /// has run out. Whoever asks has no append for this room under way.
+    pub async fn load_room(
+        &self,
+        service: &str,
+        name: &BareJid,
+        history: HistoryWanted,
+    ) -> Result<Option<RoomImage>, StoreError> {
+        self.bounded(async { load::room(&mut self.reader().await?, service, name, history).await }).await
+    }
+
+    /// The rooms everyone may know of - public, open, not destroyed - by JID.
+    pub async fn public_rooms(&self, service: &str, page: Page<'_>, max: u32) -> Result<RoomPage, StoreError> {
+        self.bounded(async { listing::public(&mut self.reader().await?, service, page, max).await }).await
+    }
+
+    /// The rooms somebody is inside of, by JID.
+    pub async fn occupied_rooms(&self, service: &str) -> Result<Vec<BareJid>, StoreError> {
+        self.bounded(async { listing::occupied(&mut self.reader().await?, service).await }).await
+    }
+
+    /// The archived messages of the groups after `mark`, in the order they were written: what may not have been
+    /// heard.
+    pub async fn tail(&self, service: &str, mark: i64) -> Result<Vec<(BareJid, Message)>, StoreError> {
+        self.bounded(async { messages::tail(&mut self.reader().await?, service, mark).await }).await
+    }
+
+    /// Lets go of the connections at rest; what is under way ends first.
+    pub async fn close(self) {
+        for lane in [&self.writer, &self.keeper, &self.readers] {
+            for wire in lane.drain() {
+                wire.close().await;
+            }
+        }
+    }
+
+    async fn reader(&self) -> Result<Session, OpenError> {
+        self.readers.session(&*self.engine).await
+    }
+
+    async fn keeper(&self) -> Result<Session, OpenError> {
+        self.keeper.session(&*self.engine).await
+    }
+
+    /// No call takes longer than `store.answer_ms`. What is cut off takes its connection with it.
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.answer, call).await {
+            Ok(result) => result,
+            Err(_) => {
+                let what = format!("{} did not answer within {} ms", self.engine.kind(), self.answer.as_millis());
+                Err(StoreError::Unavailable(what.into()))
+            }
+        }
+    }
+}
+
+/// The engine a url asks for.
+fn engine_of(url: &SecretString, answer_ms: u64) -> Result<Arc<dyn Engine>, OpenError> {
+    let text = url.expose_secret();
+    match text.split_once(':') {
+        Some(("sqlite", rest)) => Ok(Arc::new(sqlite::SqliteEngine::new(rest, answer_ms)?)),
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(postgres::PostgresEngine::new(url, answer_ms)?)),
+        Some((scheme, _)) => Err(OpenError::WrongUrl { why: format!("no database is called {scheme:?} here") }),
+        None => Err(OpenError::WrongUrl { why: "it does not begin with a database's name and a colon".into() }),
+    }
+}

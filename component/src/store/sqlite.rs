@@ -1,0 +1,289 @@
+//! The SQLite engine, over sqlx with the library built in: a file of our own, write-ahead log, every commit synced.
+//! Its session lock is a locked file beside the database.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, SqlSafeStr, SqlStr, TypeInfo, ValueRef};
+
+use super::connection::{Answer, Cell, Columns, Engine, Held, Purpose, Row, Value, Wire};
+use super::dialect::{self, Dialect};
+use super::error::{OpenError, Reaction, StoreError, Trouble};
+
+/// A database file.
+pub(super) struct SqliteEngine {
+    path: PathBuf,
+    place: String,
+    busy: Duration,
+}
+
+impl SqliteEngine {
+    /// Of what follows `sqlite:` in the url.
+    pub(super) fn new(rest: &str, answer_ms: u64) -> Result<SqliteEngine, OpenError> {
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if !query.is_empty() {
+            return Err(OpenError::WrongUrl { why: format!("sqlite takes no options, {query:?} is one") });
+        }
+        if path.is_empty() || path == ":memory:" {
+            return Err(OpenError::WrongUrl { why: "it names no file; rooms must survive the process".into() });
+        }
+        let place = format!("SQLite file {path}");
+        Ok(SqliteEngine { path: path.into(), place, busy: Duration::from_millis(answer_ms.min(5_000)) })
+    }
+
+    async fn open(&self) -> Result<SqliteWire, OpenError> {
+        self.create_private()?;
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(self.busy)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        let connection = SqliteConnection::connect_with(&options).await.map_err(|e| self.refused(e))?;
+        Ok(SqliteWire { connection, texts: HashMap::new() })
+    }
+
+    /// Creates the file for this user alone where there is none; messages are in it.
+    fn create_private(&self) -> Result<(), OpenError> {
+        let what = self.place.clone();
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        if !folder.is_dir() {
+            return Err(OpenError::NoFolder { folder: folder.display().to_string() });
+        }
+        let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path);
+        match made {
+            Ok(_) => Ok(()),
+            Err(why) => Err(match why.kind() {
+                ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { what },
+                ErrorKind::StorageFull => OpenError::DiskFull { what },
+                ErrorKind::PermissionDenied if fs::metadata(&self.path).is_ok_and(|m| m.is_file()) => {
+                    OpenError::ReadOnly { what }
+                }
+                ErrorKind::PermissionDenied => OpenError::NotPermitted { what, why: why.to_string() },
+                _ => OpenError::Other { what, why: why.to_string() },
+            }),
+        }
+    }
+
+    fn refused(&self, error: sqlx::Error) -> OpenError {
+        let what = self.place.clone();
+        let why = error.to_string();
+        let sqlx::Error::Database(said) = error else {
+            return OpenError::Other { what, why };
+        };
+        match primary_code(&*said) {
+            8 => OpenError::ReadOnly { what },
+            13 => OpenError::DiskFull { what },
+            14 | 3 | 23 => OpenError::NotPermitted { what, why },
+            26 => OpenError::NotADatabase { what },
+            5 | 6 => OpenError::Unreachable { what, why: "another program keeps it locked".into() },
+            _ => OpenError::Other { what, why },
+        }
+    }
+}
+
+impl Engine for SqliteEngine {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &dialect::SQLITE
+    }
+
+    fn migrations(&self) -> &'static [(u32, &'static str)] {
+        &[(1, include_str!("../../../schema/sqlite/0001_rooms.sql"))]
+    }
+
+    fn migration_lock(&self) -> Option<&'static str> {
+        // BEGIN IMMEDIATE is the lock.
+        None
+    }
+
+    fn has_concurrent_writers(&self) -> bool {
+        false
+    }
+
+    fn connect(&self, _: Purpose) -> Answer<'_, Box<dyn Wire>, OpenError> {
+        Box::pin(async move { Ok(Box::new(self.open().await?) as Box<dyn Wire>) })
+    }
+
+    fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
+        Box::pin(async move {
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+            let suffix = if name.len() <= 100 && name.bytes().all(is_plain) {
+                name.to_owned()
+            } else {
+                super::key::of_text(name).iter().map(|byte| format!("{byte:02x}")).collect()
+            };
+            let mut path = self.path.clone().into_os_string();
+            path.push(format!(".{suffix}.lock"));
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+            let file: File = file.map_err(|why| OpenError::NotPermitted {
+                what: format!("lock file {}", Path::new(&path).display()),
+                why: why.to_string(),
+            })?;
+            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(Some(Held::File(file))),
+                Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+                Err(why) => Err(OpenError::Other {
+                    what: format!("lock file {}", Path::new(&path).display()),
+                    why: why.to_string(),
+                }
+                .into()),
+            }
+        })
+    }
+}
+
+/// One connection; its work is done by a thread of its own.
+struct SqliteWire {
+    connection: SqliteConnection,
+    /// What is sent, by the portable text it is made from.
+    texts: HashMap<&'static str, SqlStr>,
+}
+
+impl SqliteWire {
+    fn text(&mut self, portable: &'static str) -> SqlStr {
+        let make = || AssertSqlSafe(std::sync::Arc::<str>::from(dialect::SQLITE.render(portable))).into_sql_str();
+        self.texts.entry(portable).or_insert_with(make).clone()
+    }
+}
+
+impl Wire for SqliteWire {
+    fn execute<'a>(&'a mut self, text: &'static str, values: &'a [Value<'a>]) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let query = bind(sqlx::query(self.text(text)), values);
+            Ok(query.execute(&mut self.connection).await.map_err(trouble)?.rows_affected())
+        })
+    }
+
+    fn fetch<'a>(&'a mut self, text: &'static str, values: &'a [Value<'a>]) -> Answer<'a, Vec<Row>> {
+        Box::pin(async move {
+            let query = bind(sqlx::query(self.text(text)), values);
+            let rows = query.fetch_all(&mut self.connection).await.map_err(trouble)?;
+            rows.iter().map(|row| cells(row).map_err(trouble)).collect()
+        })
+    }
+
+    fn script<'a>(&'a mut self, text: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.connection).await.map_err(trouble)?;
+            Ok(())
+        })
+    }
+
+    fn begin(&mut self) -> Answer<'_, ()> {
+        self.script("BEGIN IMMEDIATE")
+    }
+
+    fn insert<'a>(&'a mut self, into: &'static Columns, rows: &'a [Vec<Value<'a>>]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let names: Vec<&str> = into.columns.iter().map(|&(name, _)| name).collect();
+            let places = vec!["?"; names.len()].join(", ");
+            let text = format!("INSERT INTO {} ({}) VALUES ({places})", into.table, names.join(", "));
+            let text = AssertSqlSafe(std::sync::Arc::<str>::from(text)).into_sql_str();
+            for row in rows {
+                let query = bind(sqlx::query(text.clone()), row);
+                query.execute(&mut self.connection).await.map_err(trouble)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn insert_behind<'a>(
+        &'a mut self,
+        fence: &'static str,
+        values: &'a [Value<'a>],
+        into: &'static Columns,
+        rows: &'a [Vec<Value<'a>>],
+    ) -> Answer<'a, bool> {
+        Box::pin(async move {
+            self.begin().await?;
+            let has_moved = self.execute(fence, values).await? == 1;
+            if has_moved && let Err(refused) = self.insert(into, rows).await {
+                self.script("ROLLBACK").await?;
+                return Err(refused);
+            }
+            self.script(if has_moved { "COMMIT" } else { "ROLLBACK" }).await?;
+            Ok(has_moved)
+        })
+    }
+
+    fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            if let Err(error) = self.connection.close().await {
+                tracing::debug!(%error, "store: a connection did not close properly");
+            }
+        })
+    }
+}
+
+type LiteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+fn bind<'q>(query: LiteQuery<'q>, values: &[Value<'_>]) -> LiteQuery<'q> {
+    values.iter().fold(query, |query, value| match value {
+        Value::Int(number) => query.bind(*number),
+        Value::Text(text) => query.bind(text.as_deref().map(str::to_owned)),
+        Value::Key(key) => query.bind(key.to_vec()),
+    })
+}
+
+fn cells(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+    let cell = |nth: usize| {
+        let raw = row.try_get_raw(nth)?;
+        if raw.is_null() {
+            return Ok(Cell::Null);
+        }
+        let kind = raw.type_info().name().to_owned();
+        Ok(match kind.as_str() {
+            "INTEGER" => Cell::Int(row.try_get_unchecked(nth)?),
+            "BLOB" => Cell::Bytes(row.try_get_unchecked(nth)?),
+            _ => Cell::Text(row.try_get_unchecked(nth)?),
+        })
+    };
+    Ok(Row::new((0..row.len()).map(cell).collect::<Result<_, sqlx::Error>>()?))
+}
+
+/// The result code without its extension.
+fn primary_code(error: &dyn sqlx::error::DatabaseError) -> u32 {
+    error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(1) & 0xff
+}
+
+/// What a failed statement means for connection and row (<https://sqlite.org/rescode.html>).
+fn trouble(error: sqlx::Error) -> Trouble {
+    match error {
+        sqlx::Error::Database(said) => {
+            let reaction = match primary_code(&*said) {
+                // Too big, constraint, mismatch: this row, for ever.
+                18 | 19 | 20 => Reaction::Refuse,
+                // Input and output, corrupt, cannot open, protocol, no database: begin anew with the file.
+                10 | 11 | 14 | 15 | 26 => Reaction::Reconnect,
+                _ => Reaction::Wait,
+            };
+            let code = said.code().unwrap_or_default().into_owned();
+            Trouble { reaction, code, what: format!("sqlite says: {}", said.message()) }
+        }
+        sqlx::Error::Encode(why) | sqlx::Error::Decode(why) | sqlx::Error::ColumnDecode { source: why, .. } => {
+            Trouble { reaction: Reaction::Refuse, code: String::new(), what: why.to_string() }
+        }
+        other => Trouble::lost(format!("the connection to sqlite is lost: {other}")),
+    }
+}

@@ -1,0 +1,234 @@
+//! The XMPP side, typed: stanzas in, stanzas out, over a component's stream (XEP-0114 v1.6).
+//!
+//! [`Stream::start`] keeps a stream open for as long as the process wants one: it connects, reads eagerly, speaks in
+//! order, repeats after a reconnect what no mark proves to have been handed on, and says at any time how it stands.
+//! Opening is tokio-xmpp's, reading is the own [`framer`]'s; nothing a stranger sends ends a stream.
+
+mod connect;
+pub mod framer;
+mod mark;
+mod pulse;
+mod read;
+mod session;
+mod socket;
+mod trouble;
+mod window;
+mod writer;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use tandem_muc_core::stanza::{Inbound, Outbound};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tracing::debug;
+
+pub use framer::Limits;
+pub use mark::Mark;
+pub use read::{Heard, hear};
+pub use trouble::{Cause, Trouble};
+
+use session::Session;
+
+/// What a stream needs to know.
+#[derive(Debug, Clone)]
+pub struct StreamConfig {
+    /// The service domain, prepared.
+    pub domain: String,
+    /// Addresses of the server's component port, `host:port`, tried in order.
+    pub servers: Vec<String>,
+    /// The secret shared with the server.
+    pub secret: SecretString,
+    /// How large a stanza may be.
+    pub limits: Limits,
+}
+
+/// How much may wait, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Stanzas read and not yet taken; beyond it reading waits. Default 1,024.
+    pub inbound_max: usize,
+    /// Groups of outbounds waiting to be written; beyond it [`StreamHandle::say`] waits. Default 1,024.
+    pub said_max: usize,
+    /// Outbounds beyond the last returned mark; beyond it writing waits. A fan-out counts as one. Default 500.
+    pub window: usize,
+    /// How long each step of connecting may take. Default 5 s.
+    pub step_patience: Duration,
+    /// How long a mark may take to come back before the server counts as silent. Default 10 s.
+    pub mark_patience: Duration,
+    /// A mark is sent at least this often, as a sign of life. Default 15 s.
+    pub keepalive: Duration,
+    /// The pause after a first failure to attach; it doubles up to 15 s. Default 500 ms.
+    pub pause_min: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            inbound_max: 1024,
+            said_max: 1024,
+            window: 500,
+            step_patience: Duration::from_secs(5),
+            mark_patience: Duration::from_secs(10),
+            keepalive: Duration::from_secs(15),
+            pause_min: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What is said together, in this order.
+#[derive(Debug, Default)]
+struct Said {
+    words: Vec<Outbound>,
+    /// The sequence of the group these words belong to.
+    seq: Option<i64>,
+    /// Whether the group ends with them.
+    is_last: bool,
+}
+
+/// How the stream stands.
+#[derive(Debug, Clone)]
+pub enum StreamState {
+    /// There is none; it is being opened, or the next attempt waits.
+    Connecting {
+        /// What ended the last one or the last attempt.
+        last_trouble: Option<Trouble>,
+    },
+    /// Stanzas flow.
+    Attached {
+        /// The address of the server.
+        server: String,
+        /// Since when.
+        since: Instant,
+    },
+    /// Closed by [`StreamHandle::close`]; it will not open again.
+    Closed,
+}
+
+/// The condition of a stream error (RFC 6120 §4.9.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamCondition {
+    /// The condition's name.
+    pub name: String,
+    /// The server's words, if it has any.
+    pub text: Option<String>,
+}
+
+impl fmt::Display for StreamCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.text {
+            Some(text) => write!(f, "{}: {text}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+impl fmt::Display for StreamState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting { last_trouble: None } => f.write_str("stream: connecting"),
+            Self::Connecting { last_trouble: Some(trouble) } => trouble.fmt(f),
+            Self::Attached { server, .. } => write!(f, "stream: attached to {server}"),
+            Self::Closed => f.write_str("stream: closed"),
+        }
+    }
+}
+
+/// A stream that opens itself again.
+#[derive(Debug)]
+pub struct Stream;
+
+impl Stream {
+    /// Starts to attach and goes on for ever; must be called inside a runtime.
+    ///
+    /// `epoch` goes into the marks: one stream, one reign. Stanzas come out of the receiver in the server's order; who
+    /// drops it ends the stream.
+    pub fn start(config: StreamConfig, epoch: u64) -> (StreamHandle, mpsc::Receiver<Inbound>) {
+        Self::start_at(config, Pace::default(), epoch)
+    }
+
+    /// The same at another pace.
+    pub fn start_at(config: StreamConfig, pace: Pace, epoch: u64) -> (StreamHandle, mpsc::Receiver<Inbound>) {
+        let (session, handle, inbound) = Session::new(config, pace, epoch);
+        tokio::spawn(session.run());
+        (handle, inbound)
+    }
+}
+
+/// Connects, shakes hands and closes again: whether a stream would open with this configuration.
+/// Gives the address of the server that took us.
+///
+/// # Errors
+/// The precise reason why it would not.
+pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
+    let attached = connect::attach(config, Pace::default().step_patience).await?;
+    session::leave(attached.socket).await;
+    Ok(attached.server)
+}
+
+/// What its owners hold of a stream; it closes when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct StreamHandle {
+    said: mpsc::Sender<Said>,
+    asides: mpsc::Sender<Outbound>,
+    state: watch::Receiver<StreamState>,
+    marked: watch::Receiver<Option<i64>>,
+    closing: watch::Sender<bool>,
+}
+
+/// A close takes this long at most: what waits is written, the last mark is awaited 2 s, the server says goodbye.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl StreamHandle {
+    /// Says `words` after everything said before; waits while too much waits already.
+    ///
+    /// They belong to the group that the fence numbered `seq`. The group counts as said in full when words of a later
+    /// one follow or [`StreamHandle::all_said`] says so. On a closed stream they are dropped.
+    pub async fn say(&self, words: Vec<Outbound>, seq: i64) {
+        self.queue(Said { words, seq: Some(seq), is_last: false }).await;
+    }
+
+    /// Nothing more will be said for `seq`: [`StreamHandle::marked`] may reach it.
+    pub async fn all_said(&self, seq: i64) {
+        self.queue(Said { words: Vec::new(), seq: Some(seq), is_last: true }).await;
+    }
+
+    /// Says `answer` past everything that waits: for refusals, which belong to no group.
+    pub async fn refuse(&self, answer: Outbound) {
+        if self.asides.send(answer).await.is_err() {
+            debug!("the stream is closed; a refusal is not sent");
+        }
+    }
+
+    async fn queue(&self, said: Said) {
+        if self.said.send(said).await.is_err() {
+            debug!("the stream is closed; some words are not sent");
+        }
+    }
+
+    /// How the stream stands, and news of it.
+    pub fn state(&self) -> watch::Receiver<StreamState> {
+        self.state.clone()
+    }
+
+    /// The highest sequence whose words are all known to be handed on, `None` before the first.
+    ///
+    /// Where the server gives no marks back it is the highest that was written.
+    pub fn marked(&self) -> Option<i64> {
+        *self.marked.borrow()
+    }
+
+    /// News of [`StreamHandle::marked`].
+    pub fn marks(&self) -> watch::Receiver<Option<i64>> {
+        self.marked.clone()
+    }
+
+    /// Says what waits, sees it handed on (2 s at most), closes the stream. Without a connection it closes at once.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let mut state = self.state.clone();
+        // Either it is closed or its task is gone; both are the end.
+        let _ = timeout(CLOSE_PATIENCE, state.wait_for(|state| matches!(state, StreamState::Closed))).await;
+    }
+}

@@ -1,0 +1,303 @@
+//! The one who speaks: renders each stanza once, splices each addressee in, writes up to 64 KiB at a time.
+//!
+//! Sends a mark behind every so many outbounds, when it falls quiet and as a sign of life; waits when the window is full.
+//! A server that gives no marks back costs the window and its guarantee, not the service.
+
+use std::io;
+use std::time::Duration;
+
+use tandem_muc_core::stanza::{Outbound, render};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
+
+use super::mark::Mark;
+use super::pulse::Pulse;
+use super::trouble::Cause;
+use super::window::{Trust, Window};
+use super::{Pace, Said};
+
+/// Written in one go; one write for each stanza instead costs a factor 30.
+const WRITE_BYTES: usize = 64 * 1024;
+/// A mark goes behind so many outbounds: often enough that the window never empties, too rare to be felt.
+const MARK_EVERY: u64 = 64;
+/// After so long without a word a mark goes behind the last one.
+const QUIET: Duration = Duration::from_millis(50);
+/// How long the last mark is waited for when closing.
+const LAST_MARK: Duration = Duration::from_secs(2);
+
+/// What comes to the writer, over all connections.
+pub(super) struct Inlet {
+    pub(super) said: mpsc::Receiver<Said>,
+    /// Answers of the reader's own: refusals, never durable.
+    pub(super) asides: mpsc::Receiver<Outbound>,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) window: Window,
+    pub(super) marked: watch::Sender<Option<i64>>,
+    pub(super) has_warned: bool,
+}
+
+impl Inlet {
+    fn try_next(&mut self) -> Option<Said> {
+        match self.asides.try_recv() {
+            Ok(outbound) => Some(aside(outbound)),
+            Err(_) => self.said.try_recv().ok(),
+        }
+    }
+
+    async fn next(said: &mut mpsc::Receiver<Said>, asides: &mut mpsc::Receiver<Outbound>) -> Option<Said> {
+        tokio::select! {
+            Some(outbound) = asides.recv() => Some(aside(outbound)),
+            said = said.recv() => said,
+        }
+    }
+}
+
+fn aside(outbound: Outbound) -> Said {
+    Said { words: vec![outbound], ..Said::default() }
+}
+
+/// What a waiting writer wakes up for.
+enum News {
+    Mark(Mark),
+    Said(Said),
+    Close,
+    Time,
+}
+
+/// The writing end of one connection.
+pub(super) struct Writer<'a> {
+    domain: &'a str,
+    pace: Pace,
+    epoch: u64,
+    socket: OwnedWriteHalf,
+    buffer: Vec<u8>,
+    inlet: &'a mut Inlet,
+    /// Marks the reader saw.
+    marks: mpsc::Receiver<Mark>,
+    pulse: &'a Pulse,
+    spoke_at: Instant,
+    marked_at: Instant,
+    /// When the closing began.
+    closing_at: Option<Instant>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        domain: &'a str,
+        pace: Pace,
+        epoch: u64,
+        socket: OwnedWriteHalf,
+        inlet: &'a mut Inlet,
+        marks: mpsc::Receiver<Mark>,
+        pulse: &'a Pulse,
+    ) -> Self {
+        let now = Instant::now();
+        inlet.window.rewind();
+        Self {
+            domain,
+            pace,
+            epoch,
+            socket,
+            buffer: Vec::with_capacity(2 * WRITE_BYTES),
+            inlet,
+            marks,
+            pulse,
+            spoke_at: now,
+            marked_at: now,
+            closing_at: None,
+        }
+    }
+
+    /// Speaks until the connection breaks, the server falls silent, or everything was said and the stream is to close.
+    ///
+    /// # Errors
+    /// Why the connection is of no use any more; what has no mark behind it is still in the window.
+    pub(super) async fn run(mut self) -> Result<(), Cause> {
+        loop {
+            self.speak().await.map_err(|why| Cause::Closed(why.to_string()))?;
+            if self.is_done() {
+                return self.farewell().await.map_err(|why| Cause::Closed(why.to_string()));
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Writes whatever may be written now.
+    async fn speak(&mut self) -> io::Result<()> {
+        loop {
+            self.hear_marks();
+            if !self.may_speak() {
+                break;
+            }
+            if let Some(outbound) = self.inlet.window.next() {
+                put(outbound, self.domain, &mut self.buffer, &mut self.socket).await?;
+                self.spoke_at = Instant::now();
+                if self.inlet.window.unmarked() >= MARK_EVERY {
+                    self.put_mark();
+                }
+                continue;
+            }
+            let Some(said) = self.inlet.try_next() else { break };
+            self.inlet.window.push(said);
+            self.publish();
+        }
+        self.put_due_mark();
+        flush(&mut self.buffer, &mut self.socket).await?;
+        self.inlet.window.trim();
+        self.publish();
+        Ok(())
+    }
+
+    /// The window holds only while marks can be seen: else the writer would wait for the reader, the reader for the
+    /// service, the service for the writer.
+    fn may_speak(&self) -> bool {
+        self.inlet.window.is_open() || self.pulse.is_held_up()
+    }
+
+    /// A mark when it falls quiet, as a sign of life, and as the last word.
+    fn put_due_mark(&mut self) {
+        let now = Instant::now();
+        let unmarked = self.inlet.window.unmarked() > 0;
+        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || self.closing_at.is_some());
+        if is_quiet || now >= self.marked_at + self.pace.keepalive {
+            self.put_mark();
+        }
+    }
+
+    fn put_mark(&mut self) {
+        self.inlet.window.mark(self.epoch).write_to(self.domain, &mut self.buffer);
+        self.marked_at = Instant::now();
+        self.pulse.mark_sent();
+    }
+
+    fn hear_marks(&mut self) {
+        while let Ok(mark) = self.marks.try_recv() {
+            self.heard(mark);
+        }
+    }
+
+    fn heard(&mut self, mark: Mark) {
+        if mark.epoch == self.epoch {
+            self.inlet.window.returned(mark);
+            self.pulse.mark_returned(self.inlet.window.is_mark_awaited());
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let seq = self.inlet.window.handed_on_seq();
+        self.inlet.marked.send_if_modified(|marked| std::mem::replace(marked, seq) != seq);
+    }
+
+    /// Waits for a reason to speak.
+    async fn wait(&mut self) -> Result<(), Cause> {
+        let wake_at = self.wake_at();
+        let may_speak = self.may_speak();
+        let is_closing = self.closing_at.is_some();
+        let may_take = may_speak && !is_closing && self.inlet.window.is_all_written();
+        let Inlet { said, asides, closing, .. } = &mut *self.inlet;
+        let news = tokio::select! {
+            biased;
+            Some(mark) = self.marks.recv() => News::Mark(mark),
+            next = Inlet::next(said, asides), if may_take => next.map_or(News::Close, News::Said),
+            _ = closing.wait_for(|is_closing| *is_closing), if !is_closing => News::Close,
+            () = self.pulse.held_up(), if !may_speak => News::Time,
+            () = sleep_until(wake_at) => News::Time,
+        };
+        match news {
+            News::Mark(mark) => self.heard(mark),
+            News::Said(said) => self.inlet.window.push(said),
+            News::Close => self.begin_closing(),
+            News::Time => self.look_at_marks()?,
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut wake_at = self.marked_at + self.pace.keepalive;
+        if self.inlet.window.unmarked() > 0 {
+            wake_at = wake_at.min(self.spoke_at + QUIET);
+        }
+        if let Some(awaited_since) = self.pulse.awaited_since() {
+            wake_at = wake_at.min(awaited_since + self.pace.mark_patience);
+        }
+        if let Some(closing_at) = self.closing_at {
+            wake_at = wake_at.min(closing_at + LAST_MARK);
+        }
+        wake_at
+    }
+
+    /// A mark that stays out: the server is silent, or it is one that gives none back.
+    fn look_at_marks(&mut self) -> Result<(), Cause> {
+        let patience = self.pace.mark_patience;
+        let is_late = self.pulse.awaited_since().is_some_and(|since| since.elapsed() >= patience);
+        if !is_late {
+            return Ok(());
+        }
+        let is_held_up = self.pulse.is_held_up();
+        match self.inlet.window.trust() {
+            Trust::Untried if !is_held_up => self.do_without_marks(),
+            Trust::Proven if !is_held_up && self.pulse.silence() >= patience => return Err(Cause::Silence(patience)),
+            Trust::Untried | Trust::Proven => self.pulse.mark_returned(true),
+            Trust::Refused => self.pulse.mark_returned(false),
+        }
+        Ok(())
+    }
+
+    fn do_without_marks(&mut self) {
+        self.inlet.window.refuse();
+        self.pulse.marks_refused();
+        self.publish();
+        if !std::mem::replace(&mut self.inlet.has_warned, true) {
+            warn!(
+                domain = self.domain,
+                "the server gives no marks back; going on without: what a crash loses in the server's socket is not noticed"
+            );
+        }
+    }
+
+    fn begin_closing(&mut self) {
+        self.inlet.said.close();
+        self.closing_at = Some(Instant::now());
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(closing_at) = self.closing_at else { return false };
+        let window = &self.inlet.window;
+        window.is_empty() && self.inlet.said.is_empty()
+            || closing_at.elapsed() >= LAST_MARK
+            || window.trust() == Trust::Refused && window.is_all_written()
+    }
+
+    async fn farewell(mut self) -> io::Result<()> {
+        self.buffer.extend_from_slice(b"</stream:stream>");
+        flush(&mut self.buffer, &mut self.socket).await?;
+        self.socket.shutdown().await
+    }
+}
+
+/// Appends one outbound, an addressee after the other, writing whenever enough came together.
+async fn put(outbound: &Outbound, domain: &str, buffer: &mut Vec<u8>, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+    if outbound.stanza.from.domain() != domain {
+        // Both servers close the stream on a sender that is not ours; one stanza is the smaller loss.
+        error!(domain, from = %outbound.stanza.from, "a stanza from another domain is not sent");
+        return Ok(());
+    }
+    let rendered = render(&outbound.stanza);
+    for to in outbound.to.as_slice() {
+        rendered.write_to(to, buffer);
+        if buffer.len() >= WRITE_BYTES {
+            flush(buffer, socket).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn flush(buffer: &mut Vec<u8>, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+    socket.write_all(buffer).await?;
+    buffer.clear();
+    Ok(())
+}

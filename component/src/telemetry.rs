@@ -1,0 +1,65 @@
+//! Logs and metrics: set up once, used from every floor above the engines.
+//!
+//! A log line is a decision, to stderr, as text or JSON. A metric's name is public API: all names are here.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Stanzas that came in, by `domain`.
+pub const STANZAS_IN: &str = "tandem_muc_stanzas_received_total";
+/// Stanzas that went out, each addressee counted, by `domain`.
+pub const STANZAS_OUT: &str = "tandem_muc_stanzas_sent_total";
+/// Records made durable, by `domain`.
+pub const RECORDS: &str = "tandem_muc_records_total";
+/// Seconds one commit took, by `domain`.
+pub const COMMIT_SECONDS: &str = "tandem_muc_commit_seconds";
+/// Records in one commit, by `domain`.
+pub const COMMIT_RECORDS: &str = "tandem_muc_commit_records";
+/// Commits that failed, by `domain` and `reaction` (`fenced`, `unavailable`, `damaged`).
+pub const COMMIT_FAILURES: &str = "tandem_muc_commit_failures_total";
+/// Stanzas that wait to become durable, by `domain`.
+pub const HELD: &str = "tandem_muc_held_stanzas";
+/// Rooms in memory, by `domain`.
+pub const ROOMS_LOADED: &str = "tandem_muc_rooms_loaded";
+/// Occupants inside loaded rooms, by `domain`.
+pub const OCCUPANTS: &str = "tandem_muc_occupants";
+/// The epoch this node holds, by `domain`.
+pub const EPOCH: &str = "tandem_muc_epoch";
+/// 1 while the stream is attached, by `domain`.
+pub const ATTACHED: &str = "tandem_muc_stream_attached";
+
+/// Starts logging to stderr as `[log]` says.
+pub fn log_to_stderr(log: &Log) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&log.level)
+        .map_err(|why| format!("config: log.level = \"{}\": {why}; try info or debug", log.level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => {
+            let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            builder.with_ansi(is_coloured).with_target(false).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|why| format!("log: {why}"))
+}
+
+/// Starts counting; the handle renders what was counted for Prometheus.
+pub fn count() -> Result<PrometheusHandle, String> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Full(COMMIT_SECONDS.to_owned()),
+            &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0],
+        )
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(
+                Matcher::Full(COMMIT_RECORDS.to_owned()),
+                &[1.0, 5.0, 20.0, 50.0, 200.0, 1000.0],
+            )
+        })
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|why| format!("metrics: {why}"))
+}

@@ -1,0 +1,84 @@
+//! Lists of rooms.
+
+use std::sync::Arc;
+
+use tandem_muc::store::{Fact, Page, RoomPage, SqlStore};
+use tandem_muc_core::muc::{Role, RoomConfig};
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::record::{OccupantEntry, Record, RoomId, Tombstone};
+use tandem_muc_core::time::Utc;
+
+use crate::place::{Place, SERVICE, fence, reign};
+use crate::records::{bare, created, jid, nick};
+
+fn room(nth: i64, name: &str, config: RoomConfig, is_open: bool) -> Vec<Fact> {
+    let jid = bare(&format!("{name}@{SERVICE}"));
+    let created = Fact { room: RoomId(nth), jid: jid.clone(), record: created(config) };
+    let unlocked = Fact { room: RoomId(nth), jid, record: Record::Unlocked };
+    if is_open { vec![created, unlocked] } else { vec![created] }
+}
+
+fn titled(title: &str) -> RoomConfig {
+    RoomConfig { title: title.into(), ..RoomConfig::default() }
+}
+
+async fn page(store: &SqlStore, page: Page<'_>, max: u32) -> (Vec<String>, Option<u64>) {
+    let RoomPage { rooms, total, first_index } = store.public_rooms(SERVICE, page, max).await.expect("readable");
+    assert_eq!(total, 5);
+    (rooms.into_iter().map(|(jid, _)| jid.local().unwrap_or_default().to_owned()).collect(), first_index)
+}
+
+pub(crate) async fn public_rooms_come_in_pages(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let mut facts = Vec::new();
+    // Bytes decide the order, not a language: Ä after z, and upper case does not exist in room names.
+    for (nth, name) in (1..).zip(["d", "b", "\u{e4}", "a", "z"]) {
+        facts.extend(room(nth, name, titled(&format!("Title {name}")), true));
+    }
+    facts.extend(room(20, "locked", titled(""), false));
+    facts.extend(room(21, "hidden", RoomConfig { is_public: false, ..titled("") }, true));
+    facts.extend(room(22, "gone", titled(""), true));
+    let tombstone = Tombstone { at: Utc(1), alternate: None, reason: None, until: Utc(2) };
+    let gone = bare(&format!("gone@{SERVICE}"));
+    facts.push(Fact { room: RoomId(22), jid: gone, record: Record::Destroyed(tombstone) });
+    facts.push(Fact { room: RoomId(30), jid: bare("a@other.example.org"), record: created(titled("")) });
+    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(page(&store, Page::First, 10).await, (names(&["a", "b", "d", "z", "\u{e4}"]), Some(0)));
+    assert_eq!(page(&store, Page::First, 2).await, (names(&["a", "b"]), Some(0)));
+    assert_eq!(page(&store, Page::After("b@conference.example.org"), 2).await, (names(&["d", "z"]), Some(2)));
+    assert_eq!(page(&store, Page::After("c@conference.example.org"), 1).await, (names(&["d"]), Some(2)));
+    assert_eq!(page(&store, Page::After("\u{e4}@conference.example.org"), 2).await, (names(&[]), None));
+    assert_eq!(page(&store, Page::Before("d@conference.example.org"), 1).await, (names(&["b"]), Some(1)));
+    assert_eq!(page(&store, Page::Last, 2).await, (names(&["z", "\u{e4}"]), Some(3)));
+    assert_eq!(page(&store, Page::First, 0).await, (names(&[]), None));
+    let first = store.public_rooms(SERVICE, Page::First, 1).await.expect("readable");
+    assert_eq!(first.rooms, [(bare("a@conference.example.org"), "Title a".to_owned())]);
+}
+
+pub(crate) async fn occupied_rooms_are_those_with_somebody_inside(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let mut facts = Vec::new();
+    for (nth, name) in (1..).zip(["empty", "two", "one"]) {
+        facts.extend(room(nth, name, RoomConfig { is_public: false, ..titled("") }, true));
+    }
+    let entered = |who: &str| {
+        Record::Entered(Box::new(OccupantEntry {
+            who: jid(who),
+            nick: nick("Mia"),
+            role: Role::Visitor,
+            presence_xml: "".into(),
+            at: Utc(1),
+        }))
+    };
+    for (nth, name, who) in [(2, "two", "m@e/1"), (2, "two", "m@e/2"), (3, "one", "m@e/1")] {
+        facts.push(Fact { room: RoomId(nth), jid: bare(&format!("{name}@{SERVICE}")), record: entered(who) });
+    }
+    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    let found: Vec<BareJid> = store.occupied_rooms(SERVICE).await.expect("readable");
+    assert_eq!(found, [bare("one@conference.example.org"), bare("two@conference.example.org")]);
+    assert!(store.occupied_rooms("other.example.org").await.expect("readable").is_empty());
+}

@@ -1,0 +1,145 @@
+//! The store's contract: one suite, run on every database that can be reached here. Every case gets an empty
+//! database of its own; what could not be run is said out loud.
+#![allow(clippy::print_stdout, reason = "a test program speaks to its reader")]
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tandem_muc_tests::postgres::Postgres;
+use tempfile::TempDir;
+
+mod damage;
+mod fences;
+mod leases;
+mod listing;
+mod model;
+mod opening;
+mod outage;
+mod place;
+mod records;
+mod texts;
+
+use place::Place;
+
+/// Longer takes no case on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Case = fn(Arc<Place>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A case for both databases, named as a sentence.
+macro_rules! cases {
+    ($($folder:ident: $($case:ident),+ $(,)?);+ $(;)?) => {
+        [$($((concat!(stringify!($folder), "::", stringify!($case)), (|place| Box::pin($folder::$case(place))) as Case),)+)+]
+    };
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut args = std::env::args().skip(1);
+    if let (Some(opening::OPEN_AND_TELL), Some(url)) = (args.next().as_deref(), args.next()) {
+        println!("{}", runtime.block_on(opening::open_and_tell(&url)));
+        return;
+    }
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let cases = cases! {
+        records:
+            every_record_comes_back_in_the_image,
+            any_sequence_of_records_ends_at_the_image_of_the_model,
+            a_destroyed_room_makes_way_for_a_new_one;
+        leases:
+            a_lease_is_given_once_and_comes_with_the_fence,
+            of_eight_who_ask_at_once_one_gets_the_lease,
+            a_lease_that_ran_out_is_anybodys,
+            renewing_and_releasing_are_for_the_holder_alone,
+            a_lease_is_stolen_only_with_the_session_lock,
+            a_session_lock_ends_with_its_session,
+            a_killed_session_gives_its_lock_back,
+            a_fence_restored_ahead_of_its_lease_is_overtaken;
+        fences:
+            a_stale_epoch_and_a_wrong_place_write_nothing,
+            repeating_an_append_whose_answer_was_lost_is_harmless,
+            the_tail_after_a_mark_is_what_was_written_since,
+            an_old_holder_cannot_write_while_a_new_one_takes_over;
+        texts:
+            texts_come_back_as_they_went_in,
+            jids_that_differ_in_case_of_the_resource_or_in_blanks_are_different,
+            what_xml_cannot_carry_is_replaced;
+        damage:
+            a_damaged_row_concerns_its_room_alone,
+            a_group_with_a_fact_that_cannot_be_kept_is_refused_whole;
+        listing:
+            public_rooms_come_in_pages,
+            occupied_rooms_are_those_with_somebody_inside;
+        opening:
+            wrong_urls_say_what_is_wrong,
+            a_newer_schema_is_refused,
+            several_nodes_migrate_at_once,
+            a_database_that_cannot_be_written_is_told,
+            a_wrong_password_and_a_missing_database_are_told_apart,
+            a_file_that_is_no_database_is_told,
+            the_file_is_for_its_owner_alone,
+            a_probe_tells_the_version;
+        outage:
+            a_restarted_database_is_found_again,
+            a_call_takes_no_longer_than_it_may;
+    };
+    let wanted: Vec<(&str, Case)> = cases.into_iter().filter(|(name, _)| name.contains(&filter)).collect();
+    let mut failed = Vec::new();
+
+    for (name, case) in &wanted {
+        let place = Place::Sqlite { folder: TempDir::new().expect("a temporary directory") };
+        run(&runtime, "sqlite", name, *case, place, &mut failed);
+    }
+    match Postgres::start() {
+        Ok(Some(server)) => {
+            let server = Arc::new(Mutex::new(server));
+            for (nth, (name, case)) in wanted.iter().enumerate() {
+                let database = format!("case_{nth}");
+                place::lock(&server).create_database(&database).expect("a database");
+                run(
+                    &runtime,
+                    "postgres",
+                    name,
+                    *case,
+                    Place::Postgres { server: server.clone(), database },
+                    &mut failed,
+                );
+            }
+        }
+        Ok(None) => println!("\n!!! SKIPPED: PostgreSQL is not installed, the contract ran on SQLite alone\n"),
+        Err(why) => failed.push(format!("postgres did not start: {why}")),
+    }
+    drop(runtime);
+
+    println!("\ncontract: {} cases, {} failures", wanted.len(), failed.len());
+    for name in &failed {
+        println!("  FAILED {name}");
+    }
+    std::process::exit(i32::from(!failed.is_empty()));
+}
+
+fn run(
+    runtime: &tokio::runtime::Runtime,
+    database: &str,
+    name: &str,
+    case: Case,
+    place: Place,
+    failed: &mut Vec<String>,
+) {
+    let begun = Instant::now();
+    let place = Arc::new(place);
+    let bounded = async { tokio::time::timeout(PATIENCE, case(place)).await };
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(bounded)));
+    let verdict = match ended {
+        Ok(Ok(())) => "ok",
+        Ok(Err(_)) => "TOOK TOO LONG",
+        Err(_) => "FAILED",
+    };
+    if verdict != "ok" {
+        failed.push(format!("{database} {name}"));
+    }
+    println!("{database:8} {name} … {verdict} ({} ms)", begun.elapsed().as_millis());
+}

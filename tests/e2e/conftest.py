@@ -1,0 +1,117 @@
+"""Fixtures of the end-to-end tests: servers for the whole run, a fresh node and fresh people for each test."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness import process  # noqa: E402
+from harness.client import Client  # noqa: E402
+from harness.component import Component  # noqa: E402
+from harness.ejabberd import Ejabberd  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.prosody import Prosody  # noqa: E402
+
+HOST, SERVICE, SECRET = "localhost", "conference.localhost", "e2e-secret"
+ACCOUNTS = {name: f"{name}-password" for name in ("admin", "alice", "bob", "carol", "dave", "mallory")}
+TEST_SECONDS = 150  # no single test may take longer; a hang becomes a failure with its stack
+KINDS = {"prosody": Prosody, "ejabberd": Ejabberd}
+
+
+def make_server(kind: str, **options):
+    return KINDS[kind](host=HOST, domains={SERVICE: SECRET}, accounts=ACCOUNTS, **options)
+
+
+@pytest.fixture(scope="session", params=list(KINDS))
+def server(request):
+    """Each real server in turn, running for all tests that take it."""
+    running = make_server(request.param).start()
+    yield running
+    running.process.end()
+
+
+@pytest.fixture
+def own_server(request):
+    """A server this test alone uses, so it may stop and kill it: `own_server(kind)`."""
+    made = []
+
+    def start(kind: str, **options):
+        made.append(make_server(kind, **options).start())
+        return made[-1]
+
+    yield start
+    for running in made:
+        running.process.end()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """One PostgreSQL for the run; every test makes a database of its own in it."""
+    running = Postgres().start()
+    yield running
+    running.process.end()
+
+
+@pytest.fixture
+def node():
+    """Starts nodes: `node(server, url=…, extra=…)`; killed when the test is over."""
+    made = []
+
+    def start(server, *, is_started: bool = True, **options) -> Component:
+        component = Component(domain=SERVICE, secret=options.pop("secret", SECRET), server_port=server.component, **options)
+        made.append(component)
+        return component.start() if is_started else component
+
+    yield start
+    for component in made:
+        component.process.end()
+
+
+@pytest.fixture
+def people():
+    """Connects people: `alice, bob = people(server, "alice", "bob")`; they hang up when the test is over."""
+    online = []
+
+    def connect(server, *names: str, resource: str = "e2e") -> list[Client]:
+        group = [
+            Client(name, ACCOUNTS[name], host=HOST, port=server.c2s, service=SERVICE, resource=resource).connect() for name in names
+        ]
+        online.extend(group)
+        return group
+
+    yield connect
+    for client in online:
+        client.abort()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Bounds each test in time and remembers where its part of every log begins."""
+    for running in process.started:
+        running.log_seen = len(running.log_text())
+
+    def too_long(_number, frame):
+        raise TimeoutError(f"the test took longer than {TEST_SECONDS} s, at {frame.f_code.co_filename}:{frame.f_lineno}")
+
+    assert threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the processes it used had to say."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for running in process.started:
+            text = running.log_text()[running.log_seen :].strip()
+            if text:
+                report.sections.append((f"log of {running.name}", "\n".join(text.splitlines()[-60:])))

@@ -1,0 +1,58 @@
+"""Rooms load when they are touched: ten thousand of them in the database cost a start nothing."""
+
+import hashlib
+import sqlite3
+import time
+
+ROOMS = 10_000
+
+
+def test_ten_thousand_rooms_do_not_delay_the_first_answer(server, node, people):
+    component = node(server)
+    alice, bob = people(server, "alice", "bob")
+    alice.create("hall-0", "Alice", {"muc#roomconfig_persistentroom": "1", "muc#roomconfig_publicroom": "1"})
+    alice.say_heard("hall-0", "hello")
+    alice.leave("hall-0", "Alice")
+    code, _ = component.terminate()
+    assert code == 0
+    _multiply(component.database, ROOMS)
+    assert component.rows("SELECT count(*) FROM room")[0][0] >= ROOMS
+
+    began = time.monotonic()
+    component.start()
+    ready = time.monotonic()
+    entry = bob.enter("hall-7777", "Bob", patience=5)
+    answered = time.monotonic()
+    assert entry.own.item["affiliation"] == "none", "the room was there already, with its owner"
+    assert answered - ready < 1.0, f"the first room answered {answered - ready:.2f} s after readiness"
+    assert ready - began < 5.0, f"readiness took {ready - began:.2f} s"
+
+
+def _multiply(database, count: int) -> None:
+    """Copies the one room and its affiliations under new names, as a database with many rooms would hold them."""
+    connection = sqlite3.connect(database)
+    connection.row_factory = sqlite3.Row
+    with connection:
+        room = dict(connection.execute("SELECT * FROM room").fetchone())
+        affiliations = [dict(row) for row in connection.execute("SELECT * FROM affiliation")]
+        for n in range(1, count):
+            name = f"hall-{n}"
+            copy = {column: _renamed(value, n, name) for column, value in room.items()}
+            copy["room_id"] = room["room_id"] + n
+            _insert(connection, "room", copy)
+            for affiliation in affiliations:
+                _insert(connection, "affiliation", {**affiliation, "room_id": copy["room_id"]})
+    connection.close()
+
+
+def _renamed(value, n: int, name: str):
+    hashes = {hashlib.sha256(text.encode()).digest(): text for text in ("hall-0", "hall-0@conference.localhost")}
+    if isinstance(value, bytes) and value in hashes:
+        return hashlib.sha256(hashes[value].replace("hall-0", name).encode()).digest()
+    if isinstance(value, bytes) and len(value) == 32:
+        return hashlib.sha256(value + str(n).encode()).digest()
+    return value.replace("hall-0", name) if isinstance(value, str) else value
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict) -> None:
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
