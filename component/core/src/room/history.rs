@@ -1,8 +1,8 @@
 //! Discussion history (XEP-0045 §7.2.13): the last messages, kept ready for newcomers, and who gets which.
 
-use std::sync::OnceLock;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use minidom::Element;
 
