@@ -82,7 +82,8 @@ fn main() {
             a_file_that_is_no_database_is_told,
             the_file_is_for_its_owner_alone,
             other_programs_may_use_the_file_meanwhile,
-            a_probe_tells_the_version;
+            a_probe_tells_the_version,
+            tls_is_spoken_where_the_url_asks_for_it;
         outage:
             a_restarted_database_is_found_again,
             a_call_takes_no_longer_than_it_may;

@@ -175,3 +175,21 @@ pub(crate) async fn other_programs_may_use_the_file_meanwhile(place: Arc<Place>)
     log.push("-wal");
     assert!(std::path::Path::new(&log).exists(), "the log is in use");
 }
+
+pub(crate) async fn tls_is_spoken_where_the_url_asks_for_it(place: Arc<Place>) {
+    let Place::Postgres { server, .. } = &*place else {
+        return;
+    };
+    let url = place.url().replace("sslmode=disable", "sslmode=require");
+    let refused = open(&url).await.expect_err("the server speaks no TLS yet");
+    assert!(matches!(refused, OpenError::Tls { .. }), "{refused:?}");
+    lock(server).enable_tls().expect("openssl is installed");
+    for _ in 0..50 {
+        if let Ok(store) = open(&url).await {
+            store.probe().await.expect("answers");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    open(&url).await.expect("five seconds after it was told to");
+}
