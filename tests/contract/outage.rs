@@ -11,10 +11,7 @@ use tandem_muc_tests::postgres::{Ending, Postgres};
 use crate::place::{Place, SERVICE, fence, lock, reign};
 use crate::records::{created, fact, hall, load, spoken};
 
-pub(crate) async fn a_restarted_database_is_found_again(place: Arc<Place>) {
-    if !place.is_postgres() {
-        return;
-    }
+pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
     // A server of its own: after a crash PostgreSQL looks at every file it has, and the shared one has many.
     let server = Postgres::start().expect("starts as the shared one did").expect("is installed");
     let server = Arc::new(Mutex::new(server));
