@@ -3,6 +3,7 @@
 //! Accepts one component at a time, shakes hands, gives marks back, injects what it is told to, and either keeps what
 //! it hears or only counts it. It reads as fast as a socket can be drained: no parsing, only a search for marks.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -163,8 +164,7 @@ impl Host {
         }
         socket.write_all(HEADER.as_bytes()).await?;
         let handshake = read_past(&mut socket, b"</handshake>", 1).await?;
-        let digest = Sha1::digest(format!("loop{}", self.secret));
-        let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = hex(&Sha1::digest(format!("loop{}", self.secret)));
         let condition = match manners {
             Manners::Refusing(condition) => Some(condition),
             _ if memmem::find(&handshake, expected.as_bytes()).is_none() => Some("not-authorized"),
@@ -227,6 +227,14 @@ impl Host {
             }
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn stream_error(condition: &str) -> String {

@@ -31,7 +31,10 @@ fn inputs() -> Vec<(&'static str, bool, String)> {
         (
             "many attributes",
             false,
-            message(&format!("<x xmlns='urn:x' {}/>", (0..1000).map(|n| format!("a{n}='' ")).collect::<String>())),
+            message(&format!(
+                "<x xmlns='urn:x' {}/>",
+                (0..1000).map(|n| format!("a{n}=''")).collect::<Vec<_>>().join(" ")
+            )),
         ),
         ("many elements", false, message(&"<x/>".repeat(20_000))),
         ("unbound prefix", true, message("<body>x</body><c:caps c:v='1'/>")),
