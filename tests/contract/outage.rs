@@ -11,10 +11,7 @@ use tandem_muc_tests::postgres::{Ending, Postgres};
 use crate::place::{Place, SERVICE, fence, lock, reign};
 use crate::records::{created, fact, hall, load, spoken};
 
-pub(crate) async fn a_restarted_database_is_found_again(place: Arc<Place>) {
-    if !place.is_postgres() {
-        return;
-    }
+pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
     // A server of its own: after a crash PostgreSQL looks at every file it has, and the shared one has many.
     let server = Postgres::start().expect("starts as the shared one did").expect("is installed");
     let server = Arc::new(Mutex::new(server));
@@ -22,6 +19,11 @@ pub(crate) async fn a_restarted_database_is_found_again(place: Arc<Place>) {
     let store = own.store().await;
     let epoch = reign(&store).await;
     store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("written");
+    lock(&server).stop(Ending::Fast);
+    lock(&server).resume().expect("starts again");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(store.renew(SERVICE, "a", epoch, 60_000).await.expect("whoever did not ask meanwhile notices nothing"));
+    load(&store, &hall()).await.expect("a room");
     let mut after = 1;
     for ending in [Ending::Fast, Ending::Immediate] {
         let speech = [fact(Record::Spoken(Arc::new(spoken(after, "a"))))];
