@@ -4,6 +4,7 @@
 //! `hostile` throws seeded nonsense at rooms and holds them to their promises.
 
 mod cast;
+mod hostile;
 mod promises;
 mod script;
 mod stage;

@@ -99,7 +99,12 @@ fn ids_are_ours(stanza: &Stanza) -> Result<(), String> {
 /// Status codes live in `muc#user` and nowhere else.
 fn statuses_are_in_place(stanza: &Stanza) -> Result<(), String> {
     let is_astray = |x: &Element| x.is("x", ns::MUC);
-    if stanza.payload.iter().any(is_astray) { Err("says <x/> of the entering side".to_owned()) } else { Ok(()) }
+    let is_ours = stanza.kind != Kind::Iq;
+    if is_ours && stanza.payload.iter().any(is_astray) {
+        Err("says <x/> of the entering side".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 /// Each request has one answer to the one who asked; an error or a result has none (RFC 6120 §8.2.3, §8.3.1).

@@ -108,10 +108,14 @@ impl Form {
         Form { x }.hidden("FORM_TYPE", form_type)
     }
 
-    /// The same with a title.
+    /// The same with a title, which comes before the fields (XEP-0004 §10).
     #[must_use]
     pub fn titled(mut self, title: &str) -> Form {
+        let fields = self.x.take_nodes();
         self.x.append_child(el("title", ns::DATA).with_text(title));
+        for field in fields {
+            self.x.append_node(field);
+        }
         self
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Looked up by hash (fixed seed), walked only in the order of coming: no hash order ever gets out.
 
-use std::sync::OnceLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use foldhash::fast::FixedState;
 use minidom::Element;

@@ -149,8 +149,8 @@ impl Room {
 
     fn route_room_iq(&mut self, ask: &Inbound, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         self.must_be_open_to(ask)?;
-        let Some(query) = ask.stanza.payload.first() else {
-            return Err(Refusal::Malformed("An iq asks for something."));
+        let [query] = ask.stanza.payload.as_slice() else {
+            return Err(Refusal::Malformed("An iq asks for one thing."));
         };
         let is_get = ask.stanza.type_ == Type::Get;
         match (query.name(), query.ns().as_str(), is_get) {
@@ -174,8 +174,8 @@ impl Room {
 
     fn route_occupant_iq(&mut self, ask: &Inbound, nick: &Nick, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         self.must_not_be_gone()?;
-        let Some(query) = ask.stanza.payload.first() else {
-            return Err(Refusal::Malformed("An iq asks for something."));
+        let [query] = ask.stanza.payload.as_slice() else {
+            return Err(Refusal::Malformed("An iq asks for one thing."));
         };
         let asker = self.roster.of(&ask.stanza.from);
         let is_disco = query.has_ns(ns::DISCO_INFO) || query.has_ns(ns::DISCO_ITEMS);

@@ -90,11 +90,14 @@ impl Room {
         turn.say(stanza, Audience::One(to.clone()));
     }
 
-    /// Who somebody inside is to people who may not be: the occupant JID where real JIDs are not for everyone.
+    /// Who somebody is to people who may not know: the occupant JID where real JIDs are not for everyone, also
+    /// for a session outside of somebody inside.
     fn name_for_outside(&self, who: &Jid) -> String {
-        match self.roster.of(who) {
+        let bare = who.to_bare();
+        let inside = self.roster.of(who).or_else(|| self.roster.of_user(&bare).next());
+        match inside {
             Some(own) if self.config.whois != Whois::Anyone => own.jid.as_str().to_owned(),
-            Some(_) | None => who.bare_str().to_owned(),
+            Some(_) | None => bare.as_str().to_owned(),
         }
     }
 

@@ -30,9 +30,10 @@ impl Room {
         if self.is_locked {
             self.commit(Record::Unlocked, turn);
         }
+        // First, so that all that follows is told to those who hear it from now on.
+        self.tell_heard_roles(&before, turn);
         self.make_changes(&actor, changes, turn);
         self.put_out_strangers(&before, turn);
-        self.tell_heard_roles(&before, turn);
         self.tell_config(&before, turn);
         self.vanish_if_empty(turn);
         Ok(())

@@ -1,0 +1,389 @@
+//! Strangers and occupants throw well-formed nonsense at a room: random stanzas of all kinds made of fragments
+//! the room knows, half knows and does not know. Seeded, so that what fails once fails again.
+//!
+//! Whatever comes, the promises hold (see `promises`), what each session has heard adds up to who is inside,
+//! no real JID reaches somebody who may not see it, and disco tells the configuration as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tandem_muc_core::muc::{Affiliation, AllowPm, Role, RoleName, RoomConfig, Whois};
+use tandem_muc_core::name::Jid;
+use tandem_muc_core::ns;
+use tandem_muc_core::record::RoomImage;
+use tandem_muc_core::room::{Creators, Input, ServiceRules};
+use tandem_muc_core::stanza::{Inbound, Stanza};
+
+use crate::cast;
+use crate::stage::{Stage, generous, inbound, mixed};
+use crate::tree::{self, Tree};
+
+const SEEDS: u64 = 400;
+const STEPS: u32 = 400;
+const SESSIONS: [&str; 10] =
+    ["olga/1", "adam/1", "adam/2", "mia/1", "mia/2", "nils/1", "nils/2", "nora/1", "oskar/1", "sven/1"];
+const NICKS: [&str; 9] = ["Olga", "Adam", "Mia", "Nils", "NILS", "Nora", "a/b", "\u{1f984}", "Queen"];
+const ROLES: [&str; 5] = ["none", "visitor", "participant", "moderator", "king"];
+const AFFILIATIONS: [&str; 6] = ["none", "outcast", "member", "admin", "owner", "king"];
+
+/// Chance out of a seed.
+struct Dice {
+    seed: u64,
+    thrown: u64,
+}
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.thrown += 1;
+        mixed(self.seed.wrapping_mul(0x1000_0000).wrapping_add(self.thrown)) % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.below(sides) == 0
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        let at = self.below(from.len() as u64);
+        from[usize::try_from(at).expect("an index")]
+    }
+}
+
+#[test]
+fn nonsense_breaks_no_promise() {
+    for seed in 200..=SEEDS {
+        let mut dice = Dice { seed, thrown: 0 };
+        let mut stage = Stage::empty(Arc::new(rules(&mut dice)));
+        if !dice.one_in(4) {
+            let config = config(&mut dice);
+            stage.open(config, cast::affiliations(""));
+        }
+        let mut views = Views::default();
+        for step in 0..STEPS {
+            if let Err(why) = throw(&mut stage, &mut dice, &mut views) {
+                panic!("seed {seed}, step {step}: {why}");
+            }
+        }
+    }
+}
+
+fn throw(stage: &mut Stage, dice: &mut Dice, views: &mut Views) -> Result<(), String> {
+    match dice.below(12) {
+        0 => stage.reload()?,
+        1 => stage.pass(dice.below(2_000)),
+        2 if dice.one_in(20) => {
+            stage.wait(dice.below(90_000_000), false)?;
+            views.hear(stage)?;
+        }
+        _ => {}
+    }
+    let who = cast::session(dice.pick(&SESSIONS))?;
+    let text = stanza(dice);
+    let told = |why: String| format!("{why}\n  after {who} > {text}");
+    let asked = inbound(&who, &tree::read(&text).map_err(told)?).map_err(told)?;
+    let before = stage.room.image();
+    stage.hand_in(Input::Stanza(&asked)).map_err(told)?;
+    let after = stage.room.image();
+    for (hearer, said) in stage.heard() {
+        no_jid_leaks(&before, &after, stage, &asked, hearer, said).map_err(told)?;
+    }
+    views.hear(stage).map_err(told)?;
+    views.are_true(stage).map_err(told)?;
+    if dice.one_in(10) {
+        disco_tells_the_configuration(stage)?;
+    }
+    Ok(())
+}
+
+/// What each session knows of who is inside, from what it heard.
+#[derive(Default)]
+struct Views(BTreeMap<Jid, BTreeMap<String, (String, String)>>);
+
+impl Views {
+    fn hear(&mut self, stage: &mut Stage) -> Result<(), String> {
+        for (hearer, said) in stage.drain() {
+            self.hear_one(hearer, &said).map_err(|why| format!("{why}: {}", said.to_script(ns::CLIENT)))?;
+        }
+        Ok(())
+    }
+
+    fn hear_one(&mut self, hearer: Jid, said: &Tree) -> Result<(), String> {
+        let from = said.attr("from").unwrap_or_default();
+        let Some((_, nick)) = from.split_once('/') else { return Ok(()) };
+        if said.name != "presence" || said.attr("type") == Some("error") {
+            return Ok(());
+        }
+        let x = said.trees().find(|child| child.ns == ns::MUC_USER).ok_or("a presence without <x/>")?;
+        let item = x.trees().find(|child| child.name == "item").ok_or("a presence without <item/>")?;
+        let has = |code| x.trees().any(|child| child.name == "status" && child.attr("code") == Some(code));
+        let word = |name| item.attr(name).unwrap_or_default().to_owned();
+        let view = self.0.entry(hearer).or_default();
+        if said.attr("type") != Some("unavailable") {
+            view.insert(nick.to_owned(), (word("affiliation"), word("role")));
+        } else if has("110") && !has("303") {
+            view.clear();
+        } else if view.remove(nick).is_none() && !has("303") {
+            return Err("somebody leaves who was not there".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every session inside knows exactly who is inside, as what; whoever is not inside knows nothing.
+    fn are_true(&self, stage: &Stage) -> Result<(), String> {
+        let image = stage.room.image();
+        let config = &image.config;
+        let mut inside = BTreeSet::new();
+        for session in &image.occupants {
+            inside.insert(&session.who);
+            let mut wanted = BTreeMap::new();
+            for other in &image.occupants {
+                if other.nick != session.nick && !config.broadcasts(other.role) {
+                    continue;
+                }
+                let affiliation = affiliation_of(&image, stage, &other.who).as_str().to_owned();
+                wanted.insert(other.nick.as_str().to_owned(), (affiliation, other.role.as_str().to_owned()));
+            }
+            let empty = BTreeMap::new();
+            let known = self.0.get(&session.who).unwrap_or(&empty);
+            if *known != wanted {
+                return Err(format!("{} believes {known:?}\n  but inside are {wanted:?}", session.who));
+            }
+        }
+        match self.0.iter().find(|(who, view)| !inside.contains(who) && !view.is_empty()) {
+            Some((who, view)) => Err(format!("{who} is not inside and believes {view:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn affiliation_of(image: &RoomImage, stage: &Stage, who: &Jid) -> Affiliation {
+    let bare = who.to_bare();
+    if stage.rules.admins.contains(&bare) {
+        return Affiliation::Owner;
+    }
+    let entry = |name: &str| image.affiliations.iter().find(|entry| entry.who.as_str() == name);
+    let own = entry(bare.as_str()).filter(|entry| entry.affiliation != Affiliation::None);
+    own.or_else(|| entry(bare.domain())).map_or(Affiliation::None, |entry| entry.affiliation)
+}
+
+/// In a semi-anonymous room the real JIDs of those inside are for moderators, admins and themselves. What the
+/// sender itself names is no leak of the room's.
+fn no_jid_leaks(
+    before: &RoomImage,
+    after: &RoomImage,
+    stage: &Stage,
+    asked: &Inbound,
+    who: &Jid,
+    said: &Tree,
+) -> Result<(), String> {
+    if [before, after].iter().any(|image| image.config.whois == Whois::Anyone) {
+        return Ok(());
+    }
+    let may_see = |image: &RoomImage| {
+        let session = image.occupants.iter().find(|session| session.who == *who);
+        session.is_some_and(|session| session.role == Role::Moderator)
+            || affiliation_of(image, stage, who) >= Affiliation::Admin
+    };
+    if may_see(before) || may_see(after) {
+        return Ok(());
+    }
+    let mut said = said.clone();
+    said.attrs.remove("to");
+    let text = said.to_xml();
+    let named = Stanza { from: cast::hall().into(), ..asked.stanza.clone() }.to_xml();
+    for other in before.occupants.iter().chain(&after.occupants) {
+        let real = other.who.bare_str();
+        if real != who.bare_str() && text.contains(real) && !named.contains(real) {
+            return Err(format!("{who} learns of {}: {text}", other.who));
+        }
+    }
+    Ok(())
+}
+
+fn disco_tells_the_configuration(stage: &mut Stage) -> Result<(), String> {
+    let image = stage.room.image();
+    if stage.room.is_vacant() || image.is_locked || image.tombstone.is_some() {
+        return Ok(());
+    }
+    let who = Jid::parse("stranger@elsewhere.net/1").expect("a constant");
+    let ask = tree::read("<iq type='get' id='d' to='hall'><query xmlns='#info'/></iq>")?;
+    let ask: Inbound = inbound(&who, &ask)?;
+    stage.hand_in(Input::Stanza(&ask))?;
+    let answer = stage.drain().next().ok_or("disco has no answer")?.1;
+    if stage.room.image().tombstone != image.tombstone || stage.room.is_vacant() {
+        return Ok(());
+    }
+    let query = answer.trees().next().ok_or("disco has no query")?;
+    let features: BTreeSet<&str> = query.trees().filter_map(|child| child.attr("var")).collect();
+    let config = &image.config;
+    for (is, yes, no) in [
+        (config.is_public, "muc_public", "muc_hidden"),
+        (config.is_members_only, "muc_membersonly", "muc_open"),
+        (config.is_moderated, "muc_moderated", "muc_unmoderated"),
+        (config.whois == Whois::Anyone, "muc_nonanonymous", "muc_semianonymous"),
+        (config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
+        (config.is_persistent, "muc_persistent", "muc_temporary"),
+    ] {
+        if features.contains(yes) != is || features.contains(no) == is {
+            return Err(format!("disco says {features:?}\n  of {config:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn rules(dice: &mut Dice) -> ServiceRules {
+    ServiceRules {
+        creation: if dice.one_in(3) { Creators::Local } else { Creators::Anyone },
+        defaults: config(dice),
+        locks_new_rooms: dice.one_in(2),
+        occupants_max: 6,
+        sessions_max: 2,
+        history_max: 8,
+        affiliations_max: 9,
+        body_bytes_max: 64,
+        nick_chars_max: 8,
+        tombstone_ms: 3_000,
+        lock_ms: 5_000,
+        ..generous()
+    }
+}
+
+fn config(dice: &mut Dice) -> RoomConfig {
+    RoomConfig {
+        is_persistent: dice.one_in(2),
+        is_members_only: dice.one_in(4),
+        is_moderated: dice.one_in(3),
+        whois: if dice.one_in(3) { Whois::Anyone } else { Whois::Moderators },
+        password: dice.one_in(6).then(|| "sesame".to_owned()),
+        allow_pm: if dice.one_in(4) { AllowPm::Moderators } else { AllowPm::Anyone },
+        presence_of: if dice.one_in(4) { vec![RoleName::Moderator] } else { RoleName::ALL.to_vec() },
+        history_max: 5,
+        ..RoomConfig::default()
+    }
+}
+
+fn stanza(dice: &mut Dice) -> String {
+    let to = match dice.below(8) {
+        0..=3 => "hall".to_owned(),
+        4 => "hall/\u{2800}".to_owned(),
+        _ => format!("hall/{}", dice.pick(&NICKS)),
+    };
+    match dice.below(10) {
+        0..=3 => presence(dice, &to),
+        4..=6 => message(dice, &to),
+        _ => iq(dice, &to),
+    }
+}
+
+fn presence(dice: &mut Dice, to: &str) -> String {
+    let enters = !dice.one_in(3);
+    let to = if enters { format!("hall/{}", dice.pick(&NICKS)) } else { to.to_owned() };
+    let type_ = if enters && !dice.one_in(6) {
+        String::new()
+    } else {
+        format!("type='{}'", dice.pick(&["unavailable", "unavailable", "probe", "error", "subscribe", "what"]))
+    };
+    let muc = if enters {
+        "<x xmlns='#muc'><password>sesame</password><history maxstanzas='3' seconds='x'/></x>"
+    } else {
+        ""
+    };
+    format!("<presence id='p' {type_} to='{to}'>{muc}{}</presence>", fragments(dice))
+}
+
+fn message(dice: &mut Dice, to: &str) -> String {
+    let type_ = dice.pick(&["groupchat", "groupchat", "groupchat", "chat", "normal", "headline", "error", "foo", ""]);
+    let type_ = if type_.is_empty() { String::new() } else { format!("type='{type_}'") };
+    let word = match dice.below(6) {
+        0..=2 => "<body>hello</body>".to_owned(),
+        3 => "<subject>Tea</subject>".to_owned(),
+        4 => format!("<body>{}</body>", "long ".repeat(14)),
+        _ => String::new(),
+    };
+    format!("<message id='m' {type_} to='{to}'>{word}{}</message>", fragments(dice))
+}
+
+fn iq(dice: &mut Dice, to: &str) -> String {
+    let type_ = dice.pick(&["get", "set", "set", "set", "result", "error", "what"]);
+    let to = if type_ == "set" && !dice.one_in(5) { "hall" } else { to };
+    let query = match dice.below(8) {
+        0..=2 => format!(
+            "<query xmlns='#admin'>{}{}</query>",
+            item(dice),
+            if dice.one_in(3) { item(dice) } else { String::new() }
+        ),
+        3..=4 => format!("<query xmlns='#owner'>{}</query>", form(dice)),
+        5 if dice.one_in(6) => {
+            "<query xmlns='#owner'><destroy jid='attic'><reason>so</reason></destroy></query>".to_owned()
+        }
+        5 => (*dice.pick(&["<query xmlns='#owner'/>", "<ping xmlns='#ping'/>", "<query xmlns='#info' node='x'/>"]))
+            .to_owned(),
+        6 => "<query xmlns='#items'><set xmlns='#rsm'><max>1</max><before/></set></query>".to_owned(),
+        _ => String::new(),
+    };
+    let more = if dice.one_in(5) { fragments(dice) } else { String::new() };
+    format!("<iq id='0123456789abcdefq' type='{type_}' to='{to}'>{query}{more}</iq>")
+}
+
+fn item(dice: &mut Dice) -> String {
+    let jid =
+        dice.pick(&["olga", "adam", "mia", "nils/1", "nora", "oskar", "sven", "elsewhere.net", "example.org", "@"]);
+    let nick = dice.pick(&NICKS);
+    match dice.below(9) {
+        0..=2 => format!("<item nick='{nick}' role='{}'><reason>so</reason></item>", dice.pick(&ROLES)),
+        3..=5 => format!("<item jid='{jid}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
+        6 => format!("<item jid='{jid}' nick='{nick}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
+        7 => format!("<item nick='{nick}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
+        _ => format!("<item affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
+    }
+}
+
+fn form(dice: &mut Dice) -> String {
+    let type_ = if dice.one_in(12) { "cancel" } else { "submit" };
+    let mut fields = String::new();
+    for _ in 0..dice.below(4) {
+        let (name, values): (&str, &[&str]) = match dice.below(10) {
+            0 => ("whois", &["anyone", "moderators", "nobody"]),
+            1 => ("membersonly", &["0", "1", "perhaps"]),
+            2 => ("moderatedroom", &["true", "false"]),
+            3 => ("persistentroom", &["1", "0"]),
+            4 => ("roomsecret", &["sesame", ""]),
+            5 => ("passwordprotectedroom", &["0", "1"]),
+            6 => ("roomowners", &["olga@example.org", "mia@example.org", "", "@"]),
+            7 => ("roomadmins", &["nils@example.org", "olga@example.org", "elsewhere.net"]),
+            8 => ("presencebroadcast", &["moderator", "participant", "visitor", "king"]),
+            _ => ("historylength", &["0", "3", "99"]),
+        };
+        let value = dice.pick(values);
+        fields.push_str(&format!("<field var='muc#roomconfig_{name}'><value>{value}</value></field>"));
+    }
+    format!("<x xmlns='#data' type='{type_}'>{fields}</x>")
+}
+
+/// Things the room knows from elsewhere, half knows, or does not know at all.
+fn fragments(dice: &mut Dice) -> String {
+    const POOL: [&str; 18] = [
+        "<show>away</show>",
+        "<status>tea</status>",
+        "<x xmlns='#user'><item affiliation='owner' role='moderator'/><status code='110'/></x>",
+        "<x xmlns='#user'><invite to='nora'><reason>tea</reason></invite></x>",
+        "<x xmlns='#user'><invite/></x>",
+        "<x xmlns='#user'><decline to='hall/Nils'/></x>",
+        "<x xmlns='#muc'/>",
+        "<stanza-id xmlns='#sid' by='hall' id='forged'/>",
+        "<occupant-id xmlns='#occupant' id='forged'/>",
+        "<delay xmlns='#delay' from='hall' stamp='2001-01-01T00:00:00Z'/>",
+        "<error type='cancel'><service-unavailable/></error>",
+        "<error type='modify'><bad-request/></error>",
+        "<error/>",
+        "<no-store xmlns='#hints'/>",
+        "<composing xmlns='#states'/>",
+        "<x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field><field var='muc#roomnick'><value>Nils</value></field><field var='muc#request_allow'><value>1</value></field></x>",
+        "<x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field></x>",
+        "<a xmlns='urn:example:x'><b xmlns=''/>text &amp; more<c xml:lang='de'/></a>",
+    ];
+    let mut all = String::new();
+    for _ in 0..dice.below(3) {
+        all.push_str(dice.pick(&POOL));
+    }
+    all
+}
