@@ -20,7 +20,7 @@ use tandem_muc_core::time::{Moment, Now, Utc};
 use crate::cast;
 use crate::promises::Promises;
 use crate::script::{self, Inside, Script, Step};
-use crate::tree::{Branch, Tree};
+use crate::tree::{Branch, Names, Tree};
 
 const START: Utc = Utc(1_767_268_800_000); // 2026-01-01T12:00:00Z
 
@@ -31,6 +31,7 @@ pub(crate) struct Stage {
     pub(crate) rules: Arc<ServiceRules>,
     heard: BTreeMap<Jid, VecDeque<Tree>>,
     promises: Promises,
+    names: Names,
     utc: i64,
     moment: u64,
     draws: u64,
@@ -74,6 +75,7 @@ impl Stage {
             rules: rules.clone(),
             heard: BTreeMap::new(),
             promises: Promises::default(),
+            names: Names::new(),
             utc: START.0,
             moment: 1_000_000,
             draws: 0,
@@ -126,7 +128,7 @@ impl Stage {
                 if reloads {
                     self.reload()?;
                 }
-                let inbound = inbound(who, tree)?;
+                let inbound = inbound(who, &tree.with_names(&self.names)?)?;
                 self.hand_in(Input::Stanza(&inbound))
             }
             Step::Hear(who, tree) => who.iter().try_for_each(|who| self.expect(who, tree)),
@@ -237,7 +239,8 @@ impl Stage {
             ));
         };
         let heard = reduced(said, &expected);
-        if expected.is_met_by(&heard) {
+        if let Some(names) = expected.met_by(&heard, self.names.clone()) {
+            self.names = names;
             return Ok(());
         }
         Err(format!(
