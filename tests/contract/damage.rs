@@ -32,7 +32,7 @@ pub(crate) async fn a_damaged_row_concerns_its_room_alone(place: Arc<Place>) {
         place.sql(spoil);
         let answer = store.load_room(SERVICE, &hall(), HistoryWanted::UpTo(50)).await;
         let Err(StoreError::Damaged { table: told, what }) = answer else { panic!("{spoil}: {answer:?}") };
-        assert_eq!(told, table);
+        assert_eq!(told, table, "{what}");
         assert!(what.contains("hall@conference.example.org"), "{what}");
         assert!(load(&store, &yard).await.is_some());
         assert_eq!(store.public_rooms(SERVICE, Page::Last, 1).await.expect("readable").rooms[0].0, yard);

@@ -81,6 +81,7 @@ fn main() {
             a_wrong_password_and_a_missing_database_are_told_apart,
             a_file_that_is_no_database_is_told,
             the_file_is_for_its_owner_alone,
+            other_programs_may_use_the_file_meanwhile,
             a_probe_tells_the_version;
         outage:
             a_restarted_database_is_found_again,

@@ -157,3 +157,21 @@ pub(crate) async fn a_probe_tells_the_version(place: Arc<Place>) {
     assert!(store.tail(SERVICE, 0).await.expect("readable").is_empty());
     store.close().await;
 }
+
+/// Locks of this process on the file survive that another store opens it: else the other program, on leaving, would
+/// take the write-ahead log along.
+pub(crate) async fn other_programs_may_use_the_file_meanwhile(place: Arc<Place>) {
+    if place.is_postgres() {
+        return;
+    }
+    let store = place.store().await;
+    place.store().await;
+    for nth in 1..4 {
+        place.sql(&format!("INSERT INTO muc_lease VALUES ('s{nth}', 'b', {nth}, 99999999999999)"));
+        let held = store.acquire(&format!("s{nth}"), "a", 1, None).await.expect("answers");
+        assert!(matches!(held, tandem_muc::store::Acquired::HeldBy { .. }), "{held:?}");
+    }
+    let mut log = place.file().into_os_string();
+    log.push("-wal");
+    assert!(std::path::Path::new(&log).exists(), "the log is in use");
+}

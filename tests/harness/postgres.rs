@@ -21,7 +21,7 @@ pub const PASSWORD: &str = "correct horse";
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "psql", "pg_isready"];
 
 /// How long the server may take to come up or go down.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub struct Postgres {

@@ -99,6 +99,8 @@ pub struct Setup {
     pub epoch: Epoch,
     /// The number of the last group appended before.
     pub seq: i64,
+    /// The last group known to be handed on by then.
+    pub mark: i64,
     /// The most records in one commit.
     pub group_max: usize,
     /// The most entries that wait.

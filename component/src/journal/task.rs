@@ -14,6 +14,10 @@ use crate::telemetry;
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long nothing happens before a mark is stored by itself.
+const QUIET: Duration = Duration::from_millis(200);
+/// How long the last mark is awaited at the end.
+const LAST_MARK: Duration = Duration::from_secs(2);
 /// Entries looked at in one go; the records of one commit are bounded apart from it.
 const ENTRIES_AT_ONCE: usize = 512;
 
@@ -23,6 +27,9 @@ pub(super) struct Task {
     told: watch::Sender<Health>,
     stop: watch::Receiver<bool>,
     seq: i64,
+    /// The last group with something to repeat, and the last mark stored: where they differ, a successor would.
+    spoken: i64,
+    stored_mark: i64,
     /// Lives whose records proved unwritable; what they still have in the queue is dropped.
     dead: HashSet<u64>,
 }
@@ -37,14 +44,15 @@ impl Task {
         told: watch::Sender<Health>,
         stop: watch::Receiver<bool>,
     ) -> Task {
-        let seq = setup.seq;
-        Task { setup, queue, told, stop, seq, dead: HashSet::new() }
+        let (seq, mark) = (setup.seq, setup.mark);
+        Task { setup, queue, told, stop, seq, spoken: mark, stored_mark: mark, dead: HashSet::new() }
     }
 
     pub(super) async fn run(mut self) {
         let mut waiting = Vec::with_capacity(ENTRIES_AT_ONCE);
         loop {
-            if waiting.is_empty() && self.queue.recv_many(&mut waiting, ENTRIES_AT_ONCE).await == 0 {
+            if waiting.is_empty() && !self.collect(&mut waiting).await {
+                self.store_last_mark().await;
                 return;
             }
             let group = self.cut_group(&mut waiting);
@@ -52,6 +60,35 @@ impl Task {
                 self.queue.close();
                 return;
             }
+        }
+    }
+
+    /// Waits for entries; false when there will be none any more. A quiet while is used to store the mark, so that
+    /// a successor repeats as little as possible.
+    async fn collect(&mut self, waiting: &mut Vec<Entry>) -> bool {
+        loop {
+            let is_behind = self.stored_mark < self.spoken;
+            tokio::select! {
+                biased;
+                count = self.queue.recv_many(waiting, ENTRIES_AT_ONCE) => return count > 0,
+                () = tokio::time::sleep(QUIET), if is_behind => self.store_mark().await,
+            }
+        }
+    }
+
+    async fn store_mark(&mut self) {
+        if self.setup.stream.marked().is_some_and(|mark| mark > self.stored_mark) {
+            // Whatever goes wrong here comes again with the next commit.
+            let _ = self.append_group(&[]).await;
+        }
+    }
+
+    async fn store_last_mark(&mut self) {
+        let (mut marks, spoken) = (self.setup.stream.marks(), self.spoken);
+        if self.stored_mark < spoken {
+            let returned = marks.wait_for(|mark| mark.is_some_and(|mark| mark >= spoken));
+            let _ = tokio::time::timeout(LAST_MARK, returned).await.map(|_| ());
+            self.store_mark().await;
         }
     }
 
@@ -103,9 +140,10 @@ impl Task {
 
     /// Appends `facts` behind the fence, however long the store stays away. The inner error is one of the data.
     async fn append(&mut self, facts: &[Fact]) -> Result<Result<(), StoreError>, Ended> {
-        if facts.is_empty() {
-            return Ok(Ok(()));
-        }
+        if facts.is_empty() { Ok(Ok(())) } else { self.append_group(facts).await }
+    }
+
+    async fn append_group(&mut self, facts: &[Fact]) -> Result<Result<(), StoreError>, Ended> {
         let fence =
             Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
         let mut pause = PAUSE_MIN;
@@ -116,6 +154,10 @@ impl Task {
             match self.setup.store.append(&fence, facts, mark).await {
                 Ok(()) => {
                     self.seq = fence.next;
+                    if !facts.is_empty() {
+                        self.spoken = self.seq;
+                    }
+                    self.stored_mark = mark.unwrap_or(self.stored_mark).max(self.stored_mark);
                     self.count_commit(begun.elapsed(), facts.len());
                     self.note_return(attempts);
                     return Ok(Ok(()));
@@ -199,8 +241,12 @@ impl Task {
         self.notice(Notice::Damaged { life });
     }
 
-    async fn say(&self, words: Vec<Outbound>) {
+    async fn say(&mut self, words: Vec<Outbound>) {
         if !words.is_empty() {
+            if self.stored_mark < self.setup.seq {
+                // What a predecessor left unheard is among them.
+                self.spoken = self.spoken.max(self.setup.seq);
+            }
             self.setup.stream.say(words, self.seq).await;
             self.setup.stream.all_said(self.seq).await;
         }

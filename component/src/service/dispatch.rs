@@ -5,7 +5,9 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
+use tandem_muc_core::record::Message;
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, StanzaError, Type};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
@@ -56,6 +58,14 @@ impl Dispatch {
         inbound.close();
         while let Ok(stanza) = inbound.try_recv() {
             self.hand_on(stanza).await;
+        }
+    }
+
+    /// Has the rooms repeat what was durable but may not have been heard, before anything new is handed on.
+    pub(super) async fn repeat(&self, tail: Vec<(BareJid, Message)>) {
+        for (room, message) in tail {
+            let shard = self.shard_of(room.as_str());
+            self.shards[shard].send(Mail::Repeat(room, Arc::new(message))).await;
         }
     }
 

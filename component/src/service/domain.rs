@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::record::Message;
 use tokio::sync::{mpsc, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::dispatch::Dispatch;
 use super::lease::{Kept, Terms};
@@ -56,10 +58,11 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let terms =
         Terms { store: setup.store.clone(), domain: domain.clone(), node: setup.node.clone(), ttl_ms: setup.lease_ms };
     let Some(held) = terms.acquire(&setup.status, &mut ends).await? else { return Ok(()) };
-    let (epoch, seq) = (held.lease.epoch, held.lease.seq);
+    let epoch = held.lease.epoch;
     #[expect(clippy::cast_precision_loss, reason = "an epoch counts takeovers")]
     metrics::gauge!(telemetry::EPOCH, "domain" => domain.clone()).set(epoch.0 as f64);
 
+    let tail = tail(&setup.store, &domain, held.lease.mark).await;
     let (stream, inbound) = Stream::start(stream_config, epoch.0.unsigned_abs());
     let rules = Arc::new(setup.service.rules());
     let (notices, heeded): (Vec<_>, Vec<_>) = (0..setup.shards).map(|_| mpsc::unbounded_channel()).unzip();
@@ -69,7 +72,8 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
             store: setup.store.clone(),
             stream: stream.clone(),
             epoch,
-            seq,
+            seq: held.lease.seq,
+            mark: held.lease.mark,
             group_max: setup.group_max,
             queue_max: setup.queue_max,
             notices,
@@ -98,6 +102,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let mut keeping = tokio::spawn(terms.keep(held, returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
     let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
+    dispatch.repeat(tail).await;
     let (quit, quits) = watch::channel(false);
     let mut dispatching = tokio::spawn(dispatch.run(inbound, setup.reloads, quits));
 
@@ -125,4 +130,20 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     }
     info!(domain, "stopped: everything said is durable and handed on");
     Ok(())
+}
+
+/// What may not have been heard of a node that died: messages durable after the last mark it stored.
+async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Message)> {
+    match store.tail(domain, mark).await {
+        Ok(tail) => {
+            if !tail.is_empty() {
+                info!(domain, messages = tail.len(), mark, "repeating what may not have been heard, ids unchanged");
+            }
+            tail
+        }
+        Err(why) => {
+            warn!(domain, %why, "not repeating what may not have been heard; it is in the archive");
+            Vec::new()
+        }
+    }
 }

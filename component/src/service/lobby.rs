@@ -73,7 +73,7 @@ impl Lobby {
         }
         if let Some(query) = stanza.child("query", ns::DISCO_INFO) {
             return match node_of(query, &self.rules) {
-                Node::None(echoed) => Some(inbound.result(Some(self.info(echoed)))),
+                Node::None(echoed) => Some(inbound.result(Some(Self::info(echoed)))),
                 Node::Unknown => inbound.error(&no(Condition::ItemNotFound, "There is no such node here.")),
             };
         }
@@ -89,7 +89,7 @@ impl Lobby {
         inbound.error(&no(Condition::ServiceUnavailable, "The service does not know this request."))
     }
 
-    fn info(&self, echoed: Option<&str>) -> Element {
+    fn info(echoed: Option<&str>) -> Element {
         [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::OCCUPANT_ID, ns::PING, ns::RSM, ns::VERSION]
             .into_iter()
             .fold(Info::new(echoed).identity("conference", "text", "Chat Rooms"), Info::feature)

@@ -8,6 +8,8 @@ mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_muc_core::name::BareJid;
+use tandem_muc_core::record::Message;
 use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::stanza::Inbound;
 use tokio::sync::mpsc;
@@ -40,6 +42,8 @@ pub struct Setup {
 pub enum Mail {
     /// A stanza for one of its rooms.
     Stanza(Arc<Inbound>),
+    /// A message of one of its rooms that may not have been heard.
+    Repeat(BareJid, Arc<Message>),
     /// New rules: rooms obey them from the next stanza on.
     Rules(Arc<ServiceRules>),
 }

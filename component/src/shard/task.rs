@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::RoomImage;
-use tandem_muc_core::room::{Input, Outcome, Room};
-use tandem_muc_core::stanza::{Condition, Inbound, StanzaError};
+use tandem_muc_core::room::{Room, ServiceRules};
+use tandem_muc_core::stanza::{Condition, StanzaError};
 use tandem_muc_core::time::Moment;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use super::clock::{Clock, new_room_id};
-use super::slot::{Live, Slot};
+use super::slot::{Errand, Live, Slot};
 use super::{Mail, Setup};
 use crate::journal::{Entry, Health, Life, Notice};
 use crate::store::{HistoryWanted, StoreError};
@@ -58,7 +58,8 @@ impl Task {
                 Some(notice) = self.notices.recv() => self.heed(notice),
                 Some(load) = self.loads.recv() => self.settle_in(load).await,
                 mail = self.mailbox.recv(), if is_open => match mail {
-                    Some(Mail::Stanza(inbound)) => self.receive(inbound).await,
+                    Some(Mail::Stanza(inbound)) => self.receive(inbound.to.to_bare(), Errand::Stanza(inbound)).await,
+                    Some(Mail::Repeat(jid, message)) => self.receive(jid, Errand::Repeat(message)).await,
                     Some(Mail::Rules(rules)) => self.obey(rules),
                     None => is_open = false,
                 },
@@ -72,15 +73,14 @@ impl Task {
         self.rooms.values().any(|slot| matches!(slot, Slot::Loading(_)))
     }
 
-    async fn receive(&mut self, inbound: Arc<Inbound>) {
-        let jid = inbound.to.to_bare();
+    async fn receive(&mut self, jid: BareJid, errand: Errand) {
         match self.rooms.get_mut(&jid) {
-            Some(Slot::Live(_)) => self.handle(&jid, Some(inbound)).await,
-            Some(Slot::Loading(waiting)) if waiting.len() < self.setup.mailbox_max => waiting.push_back(inbound),
-            Some(Slot::Loading(_)) => self.refuse(&inbound, &please_wait()).await,
+            Some(Slot::Live(_)) => self.handle(&jid, errand).await,
+            Some(Slot::Loading(waiting)) if waiting.len() < self.setup.mailbox_max => waiting.push_back(errand),
+            Some(Slot::Loading(_)) => self.refuse(&errand, &please_wait()).await,
             None => {
                 self.load(&jid);
-                self.rooms.insert(jid, Slot::Loading(VecDeque::from([inbound])));
+                self.rooms.insert(jid, Slot::Loading(VecDeque::from([errand])));
             }
         }
     }
@@ -106,16 +106,9 @@ impl Task {
         let life = Life { room: room.id(), jid: jid.clone(), nth: self.life_number(), shard: self.setup.nth };
         let live = Live { room, life, turn: 0, asked: None, touched: Instant::now() };
         self.rooms.insert(jid.clone(), Slot::Live(Box::new(live)));
-        for inbound in waiting {
-            self.handle_or_load(&jid, inbound).await;
-        }
-    }
-
-    /// A vacant room is let go at once, so one that waited with others may find it gone.
-    async fn handle_or_load(&mut self, jid: &BareJid, inbound: Arc<Inbound>) {
-        match self.rooms.get(jid) {
-            Some(Slot::Live(_)) => self.handle(jid, Some(inbound)).await,
-            Some(Slot::Loading(_)) | None => Box::pin(self.receive(inbound)).await,
+        for errand in waiting {
+            // A vacant room is let go at once, so one that waited with others may find it gone.
+            self.receive(jid.clone(), errand).await;
         }
     }
 
@@ -123,7 +116,7 @@ impl Task {
         self.lives << 8 | (self.setup.nth as u64 & 0xff)
     }
 
-    async fn turn_away(&self, jid: &BareJid, waiting: VecDeque<Arc<Inbound>>, why: &StoreError) {
+    async fn turn_away(&self, jid: &BareJid, waiting: VecDeque<Errand>, why: &StoreError) {
         let answer = match why {
             StoreError::Damaged { .. } => {
                 error!(room = %jid, why = %why, "room damaged: it cannot be loaded; all others go on");
@@ -134,33 +127,34 @@ impl Task {
                 please_wait()
             }
         };
-        for inbound in waiting {
-            self.refuse(&inbound, &answer).await;
+        for errand in waiting {
+            self.refuse(&errand, &answer).await;
         }
     }
 
-    async fn refuse(&self, inbound: &Inbound, why: &StanzaError) {
-        if let Some(answer) = inbound.error(why) {
+    async fn refuse(&self, errand: &Errand, why: &StanzaError) {
+        if let Errand::Stanza(inbound) = errand
+            && let Some(answer) = inbound.error(why)
+        {
             self.setup.journal.submit(Entry::Lobby(answer)).await;
         }
     }
 
-    async fn handle(&mut self, jid: &BareJid, inbound: Option<Arc<Inbound>>) {
+    async fn handle(&mut self, jid: &BareJid, errand: Errand) {
         let Some(Slot::Live(live)) = self.rooms.get_mut(jid) else { return };
-        let mut outcome = Outcome::default();
-        let input = inbound.as_deref().map_or(Input::Tick, Input::Stanza);
-        live.room.handle(self.clock.now(), input, &mut outcome);
-        live.touched = Instant::now();
-        live.turn += 1;
+        let outcome = live.run(self.clock, &errand);
         if let Some(moment) = outcome.wake {
             self.wakes.insert((moment, jid.clone()));
         }
         let has_facts = !outcome.records.is_empty();
-        let life = live.life.clone();
         let (is_vacant, is_untouched) = (live.room.is_vacant(), live.turn == 1);
         if has_facts || !outcome.outbound.is_empty() {
-            let (records, words) = (outcome.records, outcome.outbound);
-            self.setup.journal.submit(Entry::Said { life, records, words, asked: inbound }).await;
+            let asked = match errand {
+                Errand::Stanza(inbound) => Some(inbound),
+                Errand::Repeat(_) | Errand::Tick => None,
+            };
+            let (life, records, words) = (live.life.clone(), outcome.records, outcome.outbound);
+            self.setup.journal.submit(Entry::Said { life, records, words, asked }).await;
         }
         if is_vacant && is_untouched && !has_facts {
             self.rooms.remove(jid);
@@ -204,7 +198,7 @@ impl Task {
             && *moment <= now
             && let Some((_, jid)) = self.wakes.pop_first()
         {
-            self.handle(&jid, None).await;
+            self.handle(&jid, Errand::Tick).await;
         }
     }
 
@@ -232,7 +226,7 @@ impl Task {
         }
     }
 
-    fn obey(&mut self, rules: Arc<tandem_muc_core::room::ServiceRules>) {
+    fn obey(&mut self, rules: Arc<ServiceRules>) {
         for slot in self.rooms.values_mut() {
             if let Slot::Live(live) = slot {
                 live.room.obey(rules.clone());

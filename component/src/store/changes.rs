@@ -120,12 +120,11 @@ impl<'a> Changes<'a> {
     /// says who is inside.
     fn present(&mut self, session: (RoomId, &'a str, &'a str), values: Vec<Value<'a>>) {
         let change = Change::Any(occupants::PRESENT, values);
-        match self.presences.get(&session) {
-            Some(&nth) => self.rows[nth] = change,
-            None => {
-                self.presences.insert(session, self.rows.len());
-                self.rows.push(change);
-            }
+        if let Some(&nth) = self.presences.get(&session) {
+            self.rows[nth] = change;
+        } else {
+            self.presences.insert(session, self.rows.len());
+            self.rows.push(change);
         }
     }
 

@@ -246,13 +246,11 @@ impl SqlStore {
 
     /// No call takes longer than `store.answer_ms`. What is cut off takes its connection with it.
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.answer, call).await {
-            Ok(result) => result,
-            Err(_) => {
-                let what = format!("{} did not answer within {} ms", self.engine.kind(), self.answer.as_millis());
-                Err(StoreError::Unavailable(what.into()))
-            }
-        }
+        let Ok(result) = tokio::time::timeout(self.answer, call).await else {
+            let what = format!("{} did not answer within {} ms", self.engine.kind(), self.answer.as_millis());
+            return Err(StoreError::Unavailable(what.into()));
+        };
+        result
     }
 }
 

@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, SqlSafeStr, SqlS
 use super::connection::{Answer, Cell, Columns, Engine, Held, Purpose, Row, Value, Wire};
 use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
+use rustix::fs::Access;
 
 /// A database file.
 pub(super) struct SqliteEngine {
@@ -53,9 +54,10 @@ impl SqliteEngine {
         Ok(SqliteWire { connection, texts: HashMap::new() })
     }
 
-    /// Creates the file for this user alone where there is none; messages are in it.
+    /// Creates the file for this user alone where there is none; messages are in it. The file itself is never opened
+    /// here: closing it again would drop the locks that SQLite's own connections of this process hold on it.
     fn create_private(&self) -> Result<(), OpenError> {
-        let what = self.place.clone();
+        let what = || self.place.clone();
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -63,18 +65,34 @@ impl SqliteEngine {
         if !folder.is_dir() {
             return Err(OpenError::NoFolder { folder: folder.display().to_string() });
         }
-        let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path);
-        match made {
-            Ok(_) => Ok(()),
-            Err(why) => Err(match why.kind() {
-                ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { what },
-                ErrorKind::StorageFull => OpenError::DiskFull { what },
-                ErrorKind::PermissionDenied if fs::metadata(&self.path).is_ok_and(|m| m.is_file()) => {
-                    OpenError::ReadOnly { what }
-                }
-                ErrorKind::PermissionDenied => OpenError::NotPermitted { what, why: why.to_string() },
-                _ => OpenError::Other { what, why: why.to_string() },
-            }),
+        if !self.path.exists() {
+            return self.link_empty_file().map_err(|why| match why.kind() {
+                ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { what: what() },
+                ErrorKind::StorageFull => OpenError::DiskFull { what: what() },
+                ErrorKind::PermissionDenied => OpenError::NotPermitted { what: what(), why: why.to_string() },
+                _ => OpenError::Other { what: what(), why: why.to_string() },
+            });
+        }
+        let may = |access| rustix::fs::access(&self.path, access).is_ok();
+        if may(Access::WRITE_OK) {
+            Ok(())
+        } else if may(Access::READ_OK) {
+            Err(OpenError::ReadOnly { what: what() })
+        } else {
+            Err(OpenError::NotPermitted { what: what(), why: "permission denied".into() })
+        }
+    }
+
+    /// Makes an empty file beside its place and gives it its name once it is closed; another's may be there first.
+    fn link_empty_file(&self) -> std::io::Result<()> {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let linked = fs::hard_link(&beside, &self.path);
+        fs::remove_file(&beside)?;
+        match linked {
+            Err(why) if why.kind() != ErrorKind::AlreadyExists => Err(why),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -131,7 +149,8 @@ impl Engine for SqliteEngine {
             let suffix = if name.len() <= 100 && name.bytes().all(is_plain) {
                 name.to_owned()
             } else {
-                super::key::of_text(name).iter().map(|byte| format!("{byte:02x}")).collect()
+                let hash = super::key::of_text(name);
+                format!("{:032x}", u128::from_be_bytes(hash[..16].try_into().expect("a hash has 32 bytes")))
             };
             let mut path = self.path.clone().into_os_string();
             path.push(format!(".{suffix}.lock"));
@@ -273,7 +292,7 @@ fn trouble(error: sqlx::Error) -> Trouble {
         sqlx::Error::Database(said) => {
             let reaction = match primary_code(&*said) {
                 // Too big, constraint, mismatch: this row, for ever.
-                18 | 19 | 20 => Reaction::Refuse,
+                18..=20 => Reaction::Refuse,
                 // Input and output, corrupt, cannot open, protocol, no database: begin anew with the file.
                 10 | 11 | 14 | 15 | 26 => Reaction::Reconnect,
                 _ => Reaction::Wait,

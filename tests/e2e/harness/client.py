@@ -14,7 +14,8 @@ import uuid
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
-logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # before its import: it warns about its own build
+for _name in ("slixmpp", "asyncio"):  # before the import: slixmpp warns about its own build, asyncio about what slixmpp leaves open
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 import slixmpp  # noqa: E402
 from slixmpp.plugins.xep_0045 import muc as _slixmpp_muc  # noqa: E402

@@ -1,8 +1,7 @@
 //! Discussion history (XEP-0045 §7.2.13): the last messages, kept ready for newcomers, and who gets which.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use minidom::Element;
 
@@ -103,11 +102,16 @@ impl Room {
 
 /// The message as it is told later: with a stamp by the room (XEP-0203).
 fn delayed(message: &Message, room: &BareJid) -> Option<Stanza> {
+    let delay = el("delay", ns::DELAY).with_attr("from", room.as_str()).with_attr("stamp", message.at.to_string());
+    Some(as_said(message)?.with(delay))
+}
+
+/// The message as it was said.
+pub(super) fn as_said(message: &Message) -> Option<Stanza> {
     let said = parse(&message.stanza_xml)?;
     let mut stanza = Stanza::new(Kind::Message, Type::parse(said.attr("type")), Jid::parse(said.attr("from")?).ok()?);
     stanza.id = said.attr("id").map(str::to_owned);
     stanza.lang = said.attr_ns(ns::XML, "lang").map(str::to_owned);
     stanza.payload = said.children().cloned().collect();
-    let delay = el("delay", ns::DELAY).with_attr("from", room.as_str()).with_attr("stamp", message.at.to_string());
-    Some(stanza.with(delay))
+    Some(stanza)
 }

@@ -11,6 +11,7 @@ mod occupant;
 mod owner;
 mod privilege;
 mod refusal;
+mod repeat;
 mod roster;
 mod route;
 mod state;

@@ -53,7 +53,7 @@ fn children_are_in_the_client_namespace_and_know_the_prefixes_of_the_root() {
 #[test]
 fn a_child_that_does_not_parse_is_left_out_alone() {
     let inbound = inbound(
-        "<message from='a@b' to='hall@muc.example.org'><c:caps c:v='1'/><x a='&bad;'/><y>\u{1}</y><z></w></z><body>hi</body></message>",
+        "<message from='a@b' to='hall@muc.example.org'><c:caps c:v='1'/><x a='&bad;'/><y>\u{1}</y><z></w><body>hi</body></message>",
     );
     assert_eq!(inbound.stanza.payload.len(), 1);
     assert_eq!(inbound.stanza.payload[0].name(), "body");

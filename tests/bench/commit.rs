@@ -1,0 +1,200 @@
+//! Group commit: how many durable messages a second, and how long a group takes, by its size; on SQLite and on a
+//! PostgreSQL of the bench's own, over its Unix socket, every commit synced.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tandem_muc::store::{Acquired, Epoch, Fact, Fence, SqlStore, StoreConfig};
+use tandem_muc_core::muc::RoomConfig;
+use tandem_muc_core::name::{BareJid, Jid, Nick};
+use tandem_muc_core::record::{Creation, Message, MessageKind, Record, RoomId, Seq};
+use tandem_muc_core::time::Utc;
+use tandem_muc_tests::postgres::Postgres;
+
+use crate::table::{Table, per_second};
+
+const SERVICE: &str = "conference.example.org";
+/// Rooms that speak in turn.
+const ROOMS: usize = 200;
+/// How long each size of group is tried.
+const SPAN: Duration = Duration::from_secs(3);
+
+/// One size of group on one database.
+pub(crate) struct Row {
+    pub(crate) database: &'static str,
+    /// Messages in each group.
+    pub(crate) batch: usize,
+    /// Groups committed.
+    pub(crate) commits: u64,
+    /// In that time.
+    pub(crate) took: Duration,
+    /// Half of the groups took no longer.
+    pub(crate) p50: Duration,
+    /// 99 of 100 groups took no longer.
+    pub(crate) p99: Duration,
+}
+
+/// Runs it and adds its rows.
+pub(crate) async fn run(table: &mut Table) {
+    table.head("group commit (durable messages, one writer, 200 rooms)");
+    let folder = tempfile::TempDir::new().expect("a temporary directory");
+    measure(
+        table,
+        "sqlite",
+        format!("sqlite:{}", folder.path().join("rooms.db").display()),
+    )
+    .await;
+    match Postgres::start() {
+        Ok(Some(server)) => measure(table, "postgres", server.socket_url("postgres")).await,
+        Ok(None) => table.skipped("postgres", "PostgreSQL is not installed"),
+        Err(why) => table.skipped("postgres", &why),
+    }
+}
+
+async fn measure(table: &mut Table, database: &'static str, url: String) {
+    let mut writer = Writer::open(url).await;
+    for batch in [1, 10, 100, 200, 1_000] {
+        let row = writer.commit_for(database, batch, SPAN).await;
+        let messages = row.commits * u64::try_from(row.batch).expect("small");
+        table.row(
+            &format!("{} messages a commit, {}", row.batch, row.database),
+            &format!("{} messages/s", per_second(messages, row.took)),
+            &format!(
+                "{} commits/s, p50 {:.2?}, p99 {:.2?}",
+                per_second(row.commits, row.took),
+                row.p50,
+                row.p99
+            ),
+        );
+        if row.database == "postgres" && row.batch == 200 {
+            table.goal(
+                "20,000 durable messages/s into PostgreSQL",
+                messages >= 20_000 * row.took.as_secs(),
+            );
+        }
+    }
+}
+
+/// A journal's writing end, by itself.
+struct Writer {
+    store: SqlStore,
+    epoch: Epoch,
+    after: i64,
+    said: usize,
+}
+
+impl Writer {
+    async fn open(url: String) -> Writer {
+        let store = SqlStore::open(&StoreConfig {
+            url: url.into(),
+            answer_ms: 10_000,
+        })
+        .await
+        .expect("opens");
+        store.migrate().await.expect("migrates");
+        let Acquired::Lease(lease) = store
+            .acquire(SERVICE, "bench", 600_000, None)
+            .await
+            .expect("answers")
+        else {
+            panic!("nobody else is here");
+        };
+        let mut writer = Writer {
+            store,
+            epoch: lease.epoch,
+            after: lease.seq,
+            said: 0,
+        };
+        let rooms: Vec<Fact> = (0..ROOMS).map(created).collect();
+        writer.append(&rooms).await;
+        writer
+    }
+
+    async fn append(&mut self, facts: &[Fact]) {
+        let fence = Fence {
+            service: SERVICE.into(),
+            epoch: self.epoch,
+            after: self.after,
+            next: self.after + 1,
+        };
+        self.store
+            .append(&fence, facts, None)
+            .await
+            .expect("written");
+        self.after += 1;
+    }
+
+    async fn commit_for(&mut self, database: &'static str, batch: usize, span: Duration) -> Row {
+        let mut each = Vec::new();
+        let begun = Instant::now();
+        let mut preparing = Duration::ZERO;
+        while begun.elapsed() < span {
+            let prepared = Instant::now();
+            let facts: Vec<Fact> = (0..batch).map(|nth| spoken(self.said + nth)).collect();
+            self.said += batch;
+            preparing += prepared.elapsed();
+            let sent = Instant::now();
+            self.append(&facts).await;
+            each.push(sent.elapsed());
+        }
+        let took = begun.elapsed().saturating_sub(preparing);
+        each.sort();
+        let at = |percent: usize| each[(each.len() * percent / 100).min(each.len() - 1)];
+        Row {
+            database,
+            batch,
+            commits: u64::try_from(each.len()).expect("small"),
+            took,
+            p50: at(50),
+            p99: at(99),
+        }
+    }
+}
+
+fn room(nth: usize) -> (RoomId, BareJid) {
+    let id = i64::try_from(nth % ROOMS).expect("small") + 1;
+    (
+        RoomId(id),
+        BareJid::parse(&format!("room{id}@{SERVICE}")).expect("a JID"),
+    )
+}
+
+fn created(nth: usize) -> Fact {
+    let (room, jid) = room(nth);
+    let creation = Creation {
+        by: BareJid::parse("olga@example.org").expect("a JID"),
+        at: Utc(1_700_000_000_000),
+        config: RoomConfig::default(),
+        is_locked: false,
+        occupant_id_salt: "00112233445566778899aabbccddeeff".into(),
+    };
+    Fact {
+        room,
+        jid,
+        record: Record::Created(Box::new(creation)),
+    }
+}
+
+/// The nth message of all, as a client would send it.
+fn spoken(nth: usize) -> Fact {
+    let (room, jid) = room(nth);
+    let number = i64::try_from(nth / ROOMS).expect("small") + 1;
+    let body = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
+    let message = Message {
+        seq: Seq(number),
+        archive_id: format!("0199e6b2-7c00-7000-8000-{nth:012x}"),
+        at: Utc(1_700_000_000_000 + number),
+        kind: MessageKind::Speech,
+        sender: Jid::parse("olga@example.org/Gajim.1234").expect("a JID"),
+        nick: Some(Nick::parse("Olga").expect("a nick")),
+        origin_id: Some(format!("origin-{nth}")),
+        body: Some(body.into()),
+        stanza_xml: format!("<message type='groupchat' id='origin-{nth}' from='{jid}/Olga'><body>{body}</body><origin-id xmlns='urn:xmpp:sid:0' id='origin-{nth}'/></message>").into(),
+        is_archived: true,
+    };
+    Fact {
+        room,
+        jid,
+        record: Record::Spoken(Arc::new(message)),
+    }
+}
