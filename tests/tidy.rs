@@ -3,7 +3,7 @@
 //! The floors are those of ARCHITECTURE.md: a module uses lower floors and its own folder, never a neighbour.
 //! Code behind `#[cfg(test)]` may do more, for tests reach where the program does not.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -282,7 +282,7 @@ fn uses(source: &Source, own: &str, crate_name: &str) -> Vec<(usize, String)> {
     let is_top =
         source.path.ends_with(&format!("/src/{own}.rs")) || source.path.ends_with(&format!("/src/{own}/mod.rs"));
     let prefixes = ["crate::".to_owned(), format!("{crate_name}::")];
-    let mut found: BTreeMap<(usize, String), ()> = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for (number, line) in &source.code {
         for prefix in prefixes.iter().map(String::as_str).chain(is_top.then_some("super::")) {
             for (at, _) in line.match_indices(prefix) {
@@ -292,12 +292,12 @@ fn uses(source: &Source, own: &str, crate_name: &str) -> Vec<(usize, String)> {
                     continue;
                 }
                 for name in names_after(&line[at + prefix.len()..]) {
-                    found.insert((*number, name), ());
+                    found.insert((*number, name));
                 }
             }
         }
     }
-    found.into_keys().collect()
+    found.into_iter().collect()
 }
 
 /// The names a path goes on with: one, or those at the top of a group in braces.

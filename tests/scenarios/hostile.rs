@@ -5,6 +5,7 @@
 //! no real JID reaches somebody who may not see it, and disco tells the configuration as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::sync::Arc;
 
 use tandem_muc_core::muc::{Affiliation, AllowPm, Role, RoleName, RoomConfig, Whois};
@@ -52,7 +53,7 @@ impl Dice {
 fn nonsense_breaks_no_promise() {
     for seed in 1..=seeds() {
         let mut dice = Dice { seed, thrown: 0 };
-        let mut stage = Stage::empty(Arc::new(rules(&mut dice)));
+        let mut stage = Stage::empty(&Arc::new(rules(&mut dice)));
         if !dice.one_in(4) {
             let config = config(&mut dice);
             stage.open(config, cast::affiliations(""));
@@ -359,7 +360,7 @@ fn form(dice: &mut Dice) -> String {
             _ => ("historylength", &["0", "3", "99"]),
         };
         let value = dice.pick(values);
-        fields.push_str(&format!("<field var='muc#roomconfig_{name}'><value>{value}</value></field>"));
+        let _ = write!(fields, "<field var='muc#roomconfig_{name}'><value>{value}</value></field>");
     }
     format!("<x xmlns='#data' type='{type_}'>{fields}</x>")
 }

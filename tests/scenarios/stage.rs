@@ -56,7 +56,7 @@ impl Stage {
     pub(crate) fn set(script: &Script) -> Result<Stage, String> {
         let config: RoomConfig = with_settings(RoomConfig::default(), &script.room)?;
         let rules = Arc::new(rules(&script.service)?);
-        let mut stage = Stage::empty(rules);
+        let mut stage = Stage::empty(&rules);
         if !script.is_vacant {
             stage.open(config, cast::affiliations(&script.text));
         }
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     /// No room yet.
-    pub(crate) fn empty(rules: Arc<ServiceRules>) -> Stage {
+    pub(crate) fn empty(rules: &Arc<ServiceRules>) -> Stage {
         let vacant = || Room::vacant(RoomId(1), cast::hall(), rules.clone());
         Stage {
             room: vacant(),
@@ -102,11 +102,10 @@ impl Stage {
     fn let_in(&mut self, inside: &Inside) {
         let image = self.room.image();
         let affiliation = image.affiliations.iter().find(|entry| entry.who == inside.who.to_bare());
-        let role = inside.role.unwrap_or(match affiliation.map(|entry| entry.affiliation) {
-            Some(Affiliation::Owner | Affiliation::Admin) => Role::Moderator,
-            Some(Affiliation::Member) => Role::Participant,
-            Some(Affiliation::None | Affiliation::Outcast) | None if image.config.is_moderated => Role::Visitor,
-            Some(Affiliation::None | Affiliation::Outcast) | None => Role::Participant,
+        let role = inside.role.unwrap_or(match affiliation.map_or(Affiliation::None, |entry| entry.affiliation) {
+            Affiliation::Owner | Affiliation::Admin => Role::Moderator,
+            Affiliation::None | Affiliation::Outcast if image.config.is_moderated => Role::Visitor,
+            Affiliation::Member | Affiliation::None | Affiliation::Outcast => Role::Participant,
         });
         self.apply(&Record::Entered(Box::new(OccupantEntry {
             who: inside.who.clone(),
@@ -163,7 +162,7 @@ impl Stage {
             ));
         }
         self.wake = outcome.wake;
-        self.promises.check(&input, &outcome)?;
+        self.promises.check(input, &outcome)?;
         for outbound in &outcome.outbound {
             let rendered = render(&outbound.stanza);
             for to in outbound.to.as_slice() {
