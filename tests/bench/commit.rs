@@ -38,12 +38,7 @@ pub(crate) struct Row {
 pub(crate) async fn run(table: &mut Table) {
     table.head("group commit (durable messages, one writer, 200 rooms)");
     let folder = tempfile::TempDir::new().expect("a temporary directory");
-    measure(
-        table,
-        "sqlite",
-        format!("sqlite:{}", folder.path().join("rooms.db").display()),
-    )
-    .await;
+    measure(table, "sqlite", format!("sqlite:{}", folder.path().join("rooms.db").display())).await;
     match Postgres::start() {
         Ok(Some(server)) => measure(table, "postgres", server.socket_url("postgres")).await,
         Ok(None) => table.skipped("postgres", "PostgreSQL is not installed"),
@@ -59,18 +54,10 @@ async fn measure(table: &mut Table, database: &'static str, url: String) {
         table.row(
             &format!("{} messages a commit, {}", row.batch, row.database),
             &format!("{} messages/s", per_second(messages, row.took)),
-            &format!(
-                "{} commits/s, p50 {:.2?}, p99 {:.2?}",
-                per_second(row.commits, row.took),
-                row.p50,
-                row.p99
-            ),
+            &format!("{} commits/s, p50 {:.2?}, p99 {:.2?}", per_second(row.commits, row.took), row.p50, row.p99),
         );
         if row.database == "postgres" && row.batch == 200 {
-            table.goal(
-                "20,000 durable messages/s into PostgreSQL",
-                messages >= 20_000 * row.took.as_secs(),
-            );
+            table.goal("20,000 durable messages/s into PostgreSQL", messages >= 20_000 * row.took.as_secs());
         }
     }
 }
@@ -85,42 +72,20 @@ struct Writer {
 
 impl Writer {
     async fn open(url: String) -> Writer {
-        let store = SqlStore::open(&StoreConfig {
-            url: url.into(),
-            answer_ms: 10_000,
-        })
-        .await
-        .expect("opens");
+        let store = SqlStore::open(&StoreConfig { url: url.into(), answer_ms: 10_000 }).await.expect("opens");
         store.migrate().await.expect("migrates");
-        let Acquired::Lease(lease) = store
-            .acquire(SERVICE, "bench", 600_000, None)
-            .await
-            .expect("answers")
-        else {
+        let Acquired::Lease(lease) = store.acquire(SERVICE, "bench", 600_000, None).await.expect("answers") else {
             panic!("nobody else is here");
         };
-        let mut writer = Writer {
-            store,
-            epoch: lease.epoch,
-            after: lease.seq,
-            said: 0,
-        };
+        let mut writer = Writer { store, epoch: lease.epoch, after: lease.seq, said: 0 };
         let rooms: Vec<Fact> = (0..ROOMS).map(created).collect();
         writer.append(&rooms).await;
         writer
     }
 
     async fn append(&mut self, facts: &[Fact]) {
-        let fence = Fence {
-            service: SERVICE.into(),
-            epoch: self.epoch,
-            after: self.after,
-            next: self.after + 1,
-        };
-        self.store
-            .append(&fence, facts, None)
-            .await
-            .expect("written");
+        let fence = Fence { service: SERVICE.into(), epoch: self.epoch, after: self.after, next: self.after + 1 };
+        self.store.append(&fence, facts, None).await.expect("written");
         self.after += 1;
     }
 
@@ -140,23 +105,13 @@ impl Writer {
         let took = begun.elapsed().saturating_sub(preparing);
         each.sort();
         let at = |percent: usize| each[(each.len() * percent / 100).min(each.len() - 1)];
-        Row {
-            database,
-            batch,
-            commits: u64::try_from(each.len()).expect("small"),
-            took,
-            p50: at(50),
-            p99: at(99),
-        }
+        Row { database, batch, commits: u64::try_from(each.len()).expect("small"), took, p50: at(50), p99: at(99) }
     }
 }
 
 fn room(nth: usize) -> (RoomId, BareJid) {
     let id = i64::try_from(nth % ROOMS).expect("small") + 1;
-    (
-        RoomId(id),
-        BareJid::parse(&format!("room{id}@{SERVICE}")).expect("a JID"),
-    )
+    (RoomId(id), BareJid::parse(&format!("room{id}@{SERVICE}")).expect("a JID"))
 }
 
 fn created(nth: usize) -> Fact {
@@ -168,11 +123,7 @@ fn created(nth: usize) -> Fact {
         is_locked: false,
         occupant_id_salt: "00112233445566778899aabbccddeeff".into(),
     };
-    Fact {
-        room,
-        jid,
-        record: Record::Created(Box::new(creation)),
-    }
+    Fact { room, jid, record: Record::Created(Box::new(creation)) }
 }
 
 /// The nth message of all, as a client would send it.
@@ -192,9 +143,5 @@ fn spoken(nth: usize) -> Fact {
         stanza_xml: format!("<message type='groupchat' id='origin-{nth}' from='{jid}/Olga'><body>{body}</body><origin-id xmlns='urn:xmpp:sid:0' id='origin-{nth}'/></message>").into(),
         is_archived: true,
     };
-    Fact {
-        room,
-        jid,
-        record: Record::Spoken(Arc::new(message)),
-    }
+    Fact { room, jid, record: Record::Spoken(Arc::new(message)) }
 }
