@@ -125,7 +125,7 @@ async fn words_wait_for_their_facts_and_keep_their_order() {
     for nth in 2..50 {
         desk.create(nth).await;
     }
-    desk.ear.during(&mut desk.peer, Duration::from_millis(1_000)).await;
+    desk.ear.during(&mut desk.peer, Duration::from_secs(1)).await;
     assert_eq!(desk.ear.numbers("id='w"), [1], "nothing is said that is not durable");
     assert_eq!(desk.journal.health(), Health::Away);
     let_go(holder).await;

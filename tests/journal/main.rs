@@ -73,9 +73,8 @@ impl Ear {
                 self.heard.extend(peer.heard().await);
             }
         };
-        if tokio::time::timeout(Duration::from_secs(20), listening).await.is_err() {
-            panic!("{} of {times} × {what} in {}", self.count(what), self.text());
-        }
+        let is_in_time = tokio::time::timeout(Duration::from_secs(20), listening).await.is_ok();
+        assert!(is_in_time, "{} of {times} × {what} in {}", self.count(what), self.text());
     }
 
     /// Listens for `span`.

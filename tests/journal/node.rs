@@ -16,12 +16,13 @@ use tandem_muc_tests::loopback::{Hearing, Loopback, Manners};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{DOMAIN, Ear, Place, SECRET, bare, jid, message};
+use crate::{DOMAIN, Ear, Place, SECRET, bare, jid, let_go, message};
 
 /// A running node and its peer.
 struct Node {
     peer: Loopback,
     ear: Ear,
+    status: Status,
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), ServiceError>>,
 }
@@ -30,7 +31,7 @@ impl Node {
     async fn start(place: &Place, more: &str) -> Node {
         let peer = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
         let text = format!(
-            "[store]\nurl = \"{}\"\n[[service]]\ndomain = \"{DOMAIN}\"\nserver = [\"{}\"]\nsecret = \"{SECRET}\"\nlock_new_rooms = false\n{more}",
+            "[store]\nurl = \"{}\"\nanswer_ms = 1000\n[[service]]\ndomain = \"{DOMAIN}\"\nserver = [\"{}\"]\nsecret = \"{SECRET}\"\nlock_new_rooms = false\n{more}",
             place.url(),
             peer.address()
         );
@@ -39,15 +40,25 @@ impl Node {
         let (stop, stops) = watch::channel(false);
         let (_, reloads) = watch::channel(None);
         let counted = PrometheusBuilder::new().build_recorder().handle();
-        let serving = tokio::spawn(service::serve(config, status, stops, reloads, counted));
+        let serving = tokio::spawn(service::serve(config, status.clone(), stops, reloads, counted));
         while peer.attached() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Node { peer, ear: Ear::default(), stop, serving }
+        Node { peer, ear: Ear::default(), status, stop, serving }
     }
 
     async fn heard(&mut self, what: &str, times: usize) {
         self.ear.until(&mut self.peer, what, times).await;
+    }
+
+    /// Waits until it says that it is ready, or that it is not.
+    async fn says_ready(&self, is_ready: bool) {
+        let waiting = async {
+            while self.status.domains().any(|domain| domain.verdict().is_ok() != is_ready) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it says so");
     }
 
     /// Tells it to stop; how long it took, and what it says.
@@ -124,6 +135,37 @@ async fn it_ends_in_time_whatever_is_away() {
     }
 }
 
+#[tokio::test]
+async fn strangers_with_made_up_names_are_answered_one_by_one() {
+    let place = Place::new();
+    let mut node = Node::start(&place, "").await;
+    let ask = |nth: usize, to: &str, ns: &str| {
+        format!(
+            "<iq type='get' id='i{nth}' from='x{nth}@example.org/1' to='{to}'><query xmlns='http://jabber.org/protocol/{ns}'/></iq>"
+        )
+    };
+    let rooms = (0..3_000).map(|nth| ask(nth, &format!("none{nth}@{DOMAIN}"), "disco#info"));
+    let lists = (0..1_000).map(|nth| ask(nth, DOMAIN, "disco#items"));
+    node.peer.inject(rooms.chain(lists).collect::<String>());
+    node.heard("</iq>", 3_000).await;
+    node.ear.during(&mut node.peer, Duration::from_secs(2)).await;
+    assert_eq!(node.ear.count("<iq "), 4_000, "each is answered, with a list or with being told to wait");
+    assert_eq!(node.ear.count("<item-not-found"), 3_000);
+    node.end().await.1.expect("a good end");
+}
+
+#[tokio::test]
+async fn it_is_ready_only_while_the_store_answers() {
+    let place = Place::new();
+    let node = Node::start(&place, "").await;
+    node.says_ready(true).await;
+    let held = place.hold().await;
+    node.says_ready(false).await;
+    let_go(held).await;
+    node.says_ready(true).await;
+    node.end().await.1.expect("a good end");
+}
+
 /// A room with Olga inside and so many messages nobody is known to have heard, as a crash leaves it.
 async fn crashed(place: &Place, messages: i64) {
     let store = place.store().await;
@@ -184,7 +226,7 @@ async fn an_idle_room_leaves_memory_and_comes_back_the_same() {
     node.peer.inject(leave);
     node.heard("unavailable", 1).await;
     // Rooms are looked through every five seconds.
-    tokio::time::sleep(Duration::from_millis(7_000)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     node.peer.inject(entering(1));
     node.heard("urn:xmpp:delay", 1).await;
     node.heard("<subject", 2).await;

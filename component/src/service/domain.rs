@@ -111,7 +111,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     setup.status.enter(Phase::Serving { epoch: epoch.0, health: journal.watch(), stream: stream.state() });
 
     let (give_back, returns) = watch::channel(false);
-    let mut keeping = tokio::spawn(terms.keep(held, returns));
+    let mut keeping = tokio::spawn(terms.keep(held, setup.status.clone(), returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
     let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
     let (quit, quits) = watch::channel(false);
