@@ -26,11 +26,14 @@ impl Statement {
     }
 }
 
+/// A connection at rest, and since when.
+type Rested = (Instant, Box<dyn Wire>);
+
 /// At most so many connections for one purpose, kept while they are good.
 #[derive(Clone)]
 pub(super) struct Lane {
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<(Instant, Box<dyn Wire>)>>>,
+    idle: Arc<Mutex<Vec<Rested>>>,
 }
 
 impl Lane {
@@ -65,7 +68,7 @@ impl Lane {
         None
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Box<dyn Wire>)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Rested>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
