@@ -19,7 +19,7 @@ use crate::table::{Table, per_second};
 pub(crate) fn run(table: &mut Table) {
     table.head("engine only (one thread): a message decided, recorded, rendered once");
     for occupants in [1, 10, 100, 1_000] {
-        let mut room = room_of(occupants);
+        let mut room = occupied(occupants);
         let (messages, took) = speak_for(&mut room, Duration::from_secs(1));
         let each = took / messages;
         table.row(
@@ -29,7 +29,7 @@ pub(crate) fn run(table: &mut Table) {
         );
     }
     let begun = Instant::now();
-    let room = room_of(1_000);
+    let room = occupied(1_000);
     let took = begun.elapsed();
     table.row(
         "1,000 occupants enter",
@@ -55,8 +55,23 @@ fn speak_for(room: &mut Room, span: Duration) -> (u32, Duration) {
     (said, begun.elapsed())
 }
 
+/// A room without anybody inside, created and left by somebody.
+pub(crate) fn room_named(name: &str) -> Room {
+    let jid = BareJid::parse(&format!("{name}@muc.example.org")).expect("a JID");
+    let mut room = Room::vacant(RoomId(1), jid.clone(), Arc::new(rules()));
+    let mut come = entering(0);
+    come.to = jid.with_prepared_resource("nick0");
+    let mut go = come.clone();
+    go.stanza = Stanza::new(Kind::Presence, Type::Unavailable, user(0));
+    for inbound in [come, go] {
+        room.handle(now(0), Input::Stanza(&inbound), &mut Outcome::default());
+    }
+    assert_eq!(room.occupants(), 0, "nobody is inside");
+    room
+}
+
 /// A room with that many people inside.
-pub(crate) fn room_of(occupants: u32) -> Room {
+pub(crate) fn occupied(occupants: u32) -> Room {
     let jid = BareJid::parse("hall@muc.example.org").expect("a JID");
     let mut room = Room::vacant(RoomId(1), jid, Arc::new(rules()));
     for nth in 0..occupants {

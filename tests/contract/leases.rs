@@ -103,9 +103,6 @@ async fn until_free(store: &SqlStore) {
 
 /// On SQLite a killed process closes the file, which [`a_session_lock_ends_with_its_session`] covers.
 pub(crate) async fn a_killed_session_gives_its_lock_back(place: Arc<Place>) {
-    if !place.is_postgres() {
-        return;
-    }
     let (store, twin) = (place.store().await, place.store().await);
     let mut lock = store.session_lock(SERVICE).await.expect("answers").expect("free");
     let killed = place.sql(

@@ -29,10 +29,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 type Case = fn(Arc<Place>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A case for both databases, named as a sentence.
+/// The databases a case is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Both,
+    Sqlite,
+    Postgres,
+}
+
+/// Cases by the databases they are for and the file they are in, each named as a sentence.
 macro_rules! cases {
-    ($($folder:ident: $($case:ident),+ $(,)?);+ $(;)?) => {
-        [$($((concat!(stringify!($folder), "::", stringify!($case)), (|place| Box::pin($folder::$case(place))) as Case),)+)+]
+    ($($on:ident $folder:ident: $($case:ident),+ $(,)?);+ $(;)?) => {
+        [$($((On::$on, concat!(stringify!($folder), "::", stringify!($case)), (|place| Box::pin($folder::$case(place))) as Case),)+)+]
     };
 }
 
@@ -45,59 +53,62 @@ fn main() {
     }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let cases = cases! {
-        records:
+        Both records:
             every_record_comes_back_in_the_image,
             any_sequence_of_records_ends_at_the_image_of_the_model,
             a_destroyed_room_makes_way_for_a_new_one;
-        leases:
+        Both leases:
             a_lease_is_given_once_and_comes_with_the_fence,
             of_eight_who_ask_at_once_one_gets_the_lease,
             a_lease_that_ran_out_is_anybodys,
             renewing_and_releasing_are_for_the_holder_alone,
             a_lease_is_stolen_only_with_the_session_lock,
             a_session_lock_ends_with_its_session,
-            a_killed_session_gives_its_lock_back,
             a_fence_restored_ahead_of_its_lease_is_overtaken;
-        fences:
+        Both fences:
             a_stale_epoch_and_a_wrong_place_write_nothing,
             repeating_an_append_whose_answer_was_lost_is_harmless,
             the_tail_after_a_mark_is_what_was_written_since,
             an_old_holder_cannot_write_while_a_new_one_takes_over;
-        texts:
+        Both texts:
             texts_come_back_as_they_went_in,
             jids_that_differ_in_case_of_the_resource_or_in_blanks_are_different,
             what_xml_cannot_carry_is_replaced;
-        damage:
+        Both damage:
             a_damaged_row_concerns_its_room_alone,
             a_group_with_a_fact_that_cannot_be_kept_is_refused_whole;
-        listing:
+        Both listing:
             public_rooms_come_in_pages,
             occupied_rooms_are_those_with_somebody_inside;
-        opening:
-            wrong_urls_say_what_is_wrong,
+        Both opening:
             a_newer_schema_is_refused,
             several_nodes_migrate_at_once,
             a_database_that_cannot_be_written_is_told,
-            a_wrong_password_and_a_missing_database_are_told_apart,
+            a_probe_tells_the_version;
+        Both outage:
+            a_call_takes_no_longer_than_it_may;
+        Sqlite opening:
+            wrong_urls_say_what_is_wrong,
             a_file_that_is_no_database_is_told,
             the_file_is_for_its_owner_alone,
-            other_programs_may_use_the_file_meanwhile,
-            a_probe_tells_the_version;
-        outage:
-            a_restarted_database_is_found_again,
-            a_call_takes_no_longer_than_it_may;
+            other_programs_may_use_the_file_meanwhile;
+        Postgres leases: a_killed_session_gives_its_lock_back;
+        Postgres opening:
+            a_wrong_password_and_a_missing_database_are_told_apart,
+            tls_is_spoken_where_the_url_asks_for_it;
+        Postgres outage: a_restarted_database_is_found_again;
     };
-    let wanted: Vec<(&str, Case)> = cases.into_iter().filter(|(name, _)| name.contains(&filter)).collect();
+    let wanted: Vec<(On, &str, Case)> = cases.into_iter().filter(|(_, name, _)| name.contains(&filter)).collect();
     let mut failed = Vec::new();
 
-    for (name, case) in &wanted {
+    for (_, name, case) in wanted.iter().filter(|(on, ..)| *on != On::Postgres) {
         let place = Place::Sqlite { folder: TempDir::new().expect("a temporary directory") };
         run(&runtime, "sqlite", name, *case, place, &mut failed);
     }
     match Postgres::start() {
         Ok(Some(server)) => {
             let server = Arc::new(Mutex::new(server));
-            for (nth, (name, case)) in wanted.iter().enumerate() {
+            for (nth, (_, name, case)) in wanted.iter().filter(|(on, ..)| *on != On::Sqlite).enumerate() {
                 let database = format!("case_{nth}");
                 place::lock(&server).create_database(&database).expect("a database");
                 run(

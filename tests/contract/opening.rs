@@ -13,10 +13,7 @@ async fn open(url: &str) -> Result<SqlStore, OpenError> {
     SqlStore::open(&StoreConfig { url: url.into(), answer_ms: 5_000 }).await
 }
 
-pub(crate) async fn wrong_urls_say_what_is_wrong(place: Arc<Place>) {
-    if place.is_postgres() {
-        return;
-    }
+pub(crate) async fn wrong_urls_say_what_is_wrong(_: Arc<Place>) {
     for url in ["rooms.db", "mysql://a/b", "sqlite:", "sqlite::memory:", "sqlite:/a?mode=ro", "postgres://a:b@:x/"] {
         let refused = open(url).await;
         assert!(matches!(refused, Err(OpenError::WrongUrl { .. })), "{url}: {refused:?}");
@@ -109,9 +106,6 @@ pub(crate) async fn open_and_tell(url: &str) -> String {
 }
 
 pub(crate) async fn a_wrong_password_and_a_missing_database_are_told_apart(place: Arc<Place>) {
-    if !place.is_postgres() {
-        return;
-    }
     let right = place.url();
     let password = PASSWORD.replace(' ', "%20");
     let refused = open(&right.replace(&password, "battery")).await.expect_err("refused");
@@ -119,7 +113,7 @@ pub(crate) async fn a_wrong_password_and_a_missing_database_are_told_apart(place
     assert!(!refused.to_string().contains("battery"), "the password is not told: {refused}");
     let refused = open(&right.replace("/case_", "/no_case_")).await.expect_err("refused");
     assert!(matches!(refused, OpenError::NoSuchDatabase { .. }), "{refused:?}");
-    let Place::Postgres { server, .. } = &*place else { unreachable!("asked above") };
+    let Place::Postgres { server, .. } = &*place else { unreachable!("a case for PostgreSQL") };
     let port = lock(server).port();
     let closed = open(&right.replace(&format!(":{port}/"), ":9/")).await.expect_err("refused");
     assert!(matches!(closed, OpenError::Unreachable { .. }), "{closed:?}");
@@ -128,18 +122,12 @@ pub(crate) async fn a_wrong_password_and_a_missing_database_are_told_apart(place
 }
 
 pub(crate) async fn a_file_that_is_no_database_is_told(place: Arc<Place>) {
-    if place.is_postgres() {
-        return;
-    }
     std::fs::write(place.file(), "Dear diary, today nothing happened. ".repeat(50)).expect("written");
     let refused = SqlStore::open(&place.config()).await;
     assert!(matches!(refused, Err(OpenError::NotADatabase { .. })), "{refused:?}");
 }
 
 pub(crate) async fn the_file_is_for_its_owner_alone(place: Arc<Place>) {
-    if place.is_postgres() {
-        return;
-    }
     let store = place.store().await;
     let _lock = store.session_lock(SERVICE).await.expect("answers").expect("free");
     for file in std::fs::read_dir(place.file().parent().expect("a folder")).expect("readable").flatten() {
@@ -161,9 +149,6 @@ pub(crate) async fn a_probe_tells_the_version(place: Arc<Place>) {
 /// Locks of this process on the file survive that another store opens it: else the other program, on leaving, would
 /// take the write-ahead log along.
 pub(crate) async fn other_programs_may_use_the_file_meanwhile(place: Arc<Place>) {
-    if place.is_postgres() {
-        return;
-    }
     let store = place.store().await;
     place.store().await;
     for nth in 1..4 {
@@ -174,4 +159,20 @@ pub(crate) async fn other_programs_may_use_the_file_meanwhile(place: Arc<Place>)
     let mut log = place.file().into_os_string();
     log.push("-wal");
     assert!(std::path::Path::new(&log).exists(), "the log is in use");
+}
+
+pub(crate) async fn tls_is_spoken_where_the_url_asks_for_it(place: Arc<Place>) {
+    let Place::Postgres { server, .. } = &*place else { unreachable!("a case for PostgreSQL") };
+    let url = place.url().replace("sslmode=disable", "sslmode=require");
+    let refused = open(&url).await.expect_err("the server speaks no TLS yet");
+    assert!(matches!(refused, OpenError::Tls { .. }), "{refused:?}");
+    lock(server).enable_tls().expect("openssl is installed");
+    for _ in 0..50 {
+        if let Ok(store) = open(&url).await {
+            store.probe().await.expect("answers");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    open(&url).await.expect("five seconds after it was told to");
 }

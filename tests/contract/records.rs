@@ -223,7 +223,7 @@ pub(crate) async fn a_destroyed_room_makes_way_for_a_new_one(place: Arc<Place>) 
     store.append(&fence(epoch, 0), &gone.map(fact), None).await.expect("written");
     assert_eq!(load(&store, &hall()).await.expect("a tombstone").last_seq, Seq(1));
     let anew = Fact { room: RoomId(42), jid: hall(), record: created(RoomConfig::default()) };
-    store.append(&fence(epoch, 1), &[anew.clone()], None).await.expect("written");
+    store.append(&fence(epoch, 1), std::slice::from_ref(&anew), None).await.expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     assert_eq!((image.id, image.tombstone, image.last_seq), (RoomId(42), None, Seq(0)));
     let again = Fact { room: RoomId(43), ..anew };

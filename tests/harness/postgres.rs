@@ -156,6 +156,30 @@ impl Postgres {
         }
     }
 
+    /// Lets the server speak TLS with a certificate of its own, from the next connection on.
+    pub fn enable_tls(&self) -> Result<(), String> {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .arg("-keyout")
+            .arg(self.data().join("server.key"))
+            .arg("-out")
+            .arg(self.data().join("server.crt"))
+            .output()
+            .map_err(|why| format!("openssl: {why}"))?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).into_owned());
+        }
+        for name in ["server.key", "server.crt"] {
+            let file = self.data().join(name);
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(|why| format!("chmod: {why}"))?;
+            if let Some((user, group)) = self.runs_as {
+                chown(&file, Some(user), Some(group)).map_err(|why| format!("chown: {why}"))?;
+            }
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on")?;
+        self.sql("postgres", "SELECT pg_reload_conf()").map(|_| ())
+    }
+
     /// The url of a database over TCP.
     pub fn url(&self, database: &str) -> String {
         let password = PASSWORD.replace(' ', "%20");

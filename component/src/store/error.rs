@@ -47,6 +47,11 @@ pub enum OpenError {
     /// The database refuses the user or the password.
     #[error("{what} refuses to log in: {why}; correct user and password in store.url")]
     WrongPassword { what: String, why: String },
+    /// No encrypted connection came about.
+    #[error(
+        "{what} does not speak TLS as asked: {why}; correct sslmode and sslrootcert in store.url, or the server's certificate"
+    )]
+    Tls { what: String, why: String },
     /// There is no such database.
     #[error("{what} does not exist; create it (createdb) or correct store.url")]
     NoSuchDatabase { what: String },

@@ -89,6 +89,7 @@ impl PostgresEngine {
                 }
             }
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => OpenError::Unreachable { what, why },
+            sqlx::Error::Tls(_) => OpenError::Tls { what, why },
             sqlx::Error::Configuration(_) => OpenError::WrongUrl { why },
             _ => OpenError::Other { what, why },
         }

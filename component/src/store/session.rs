@@ -1,12 +1,17 @@
 //! A connection in use, and the lanes they come from: one for the journal, one for the lease, a few for readers.
 //! What was interrupted in the middle - a timeout, a dropped future, a lost link - never goes back to its lane.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{Columns, Engine, Purpose, Row, Value, Wire};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
+
+/// How long a connection may rest without being asked whether it still lives.
+const RESTED_LONG: Duration = Duration::from_secs(1);
+const STILL_THERE: &str = "SELECT 1";
 
 /// A portable text and the table it is about, which is named when something is wrong with it.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +26,14 @@ impl Statement {
     }
 }
 
+/// A connection at rest, and since when.
+type Rested = (Instant, Box<dyn Wire>);
+
 /// At most so many connections for one purpose, kept while they are good.
 #[derive(Clone)]
 pub(super) struct Lane {
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Box<dyn Wire>>>>,
+    idle: Arc<Mutex<Vec<Rested>>>,
 }
 
 impl Lane {
@@ -33,11 +41,11 @@ impl Lane {
         Lane { permits: Arc::new(Semaphore::new(connections)), idle: Arc::default() }
     }
 
-    /// A connection of this lane, a new one if none is at rest.
+    /// A connection of this lane, a new one if none is at rest. One that rested long is asked first whether it still
+    /// lives: the database may have been started again meanwhile, and nobody need be told.
     pub(super) async fn session(&self, engine: &dyn Engine) -> Result<Session, OpenError> {
         let permit = self.permits.clone().acquire_owned().await.expect("lanes are never closed");
-        let rested = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let wire = match rested {
+        let wire = match self.rested().await {
             Some(wire) => wire,
             None => engine.connect(Purpose::Work).await?,
         };
@@ -50,9 +58,23 @@ impl Lane {
         })
     }
 
+    async fn rested(&self) -> Option<Box<dyn Wire>> {
+        let (since, mut wire) = self.idle().pop()?;
+        if since.elapsed() < RESTED_LONG || wire.fetch(STILL_THERE, &[]).await.is_ok() {
+            return Some(wire);
+        }
+        // Those that rested beside it are no better.
+        self.drain();
+        None
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Rested>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The connections at rest; the lane makes new ones when asked again.
     pub(super) fn drain(&self) -> Vec<Box<dyn Wire>> {
-        std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.idle()).into_iter().map(|(_, wire)| wire).collect()
     }
 }
 
@@ -82,6 +104,9 @@ impl Session {
 
     fn end_call<T>(&mut self, result: Result<T, Trouble>, table: &'static str) -> Result<T, StoreError> {
         self.is_settled = !matches!(&result, Err(trouble) if trouble.reaction == Reaction::Reconnect);
+        if let (false, Some(home)) = (self.is_settled, &self.home) {
+            home.drain();
+        }
         result.map_err(|trouble| trouble.at(table))
     }
 
@@ -170,7 +195,7 @@ impl Drop for Session {
             && self.is_settled
             && !self.in_transaction
         {
-            home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
+            home.idle().push((Instant::now(), wire));
         }
     }
 }

@@ -184,6 +184,22 @@ impl SqliteWire {
         let make = || AssertSqlSafe(std::sync::Arc::<str>::from(dialect::SQLITE.render(portable))).into_sql_str();
         self.texts.entry(portable).or_insert_with(make).clone()
     }
+
+    /// Inside a transaction, which it commits if the fence moved.
+    async fn move_and_insert(
+        &mut self,
+        fence: &'static str,
+        values: &[Value<'_>],
+        into: &'static Columns,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<bool, Trouble> {
+        if self.execute(fence, values).await? == 0 {
+            return Ok(false);
+        }
+        self.insert(into, rows).await?;
+        self.script("COMMIT").await?;
+        Ok(true)
+    }
 }
 
 impl Wire for SqliteWire {
@@ -236,13 +252,12 @@ impl Wire for SqliteWire {
     ) -> Answer<'a, bool> {
         Box::pin(async move {
             self.begin().await?;
-            let has_moved = self.execute(fence, values).await? == 1;
-            if has_moved && let Err(refused) = self.insert(into, rows).await {
-                self.script("ROLLBACK").await?;
-                return Err(refused);
+            let done = self.move_and_insert(fence, values, into, rows).await;
+            if !matches!(done, Ok(true)) && self.script("ROLLBACK").await.is_err() {
+                // Whatever state it is in, nobody works on in it.
+                return done.map_err(|trouble| Trouble { reaction: Reaction::Reconnect, ..trouble });
             }
-            self.script(if has_moved { "COMMIT" } else { "ROLLBACK" }).await?;
-            Ok(has_moved)
+            done
         })
     }
 
