@@ -3,7 +3,7 @@
 //! The floors are those of ARCHITECTURE.md: a module uses lower floors and its own folder, never a neighbour.
 //! Code behind `#[cfg(test)]` may do more, for tests reach where the program does not.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -166,6 +166,19 @@ fn the_tree_speaks_of_itself_alone() {
 }
 
 #[test]
+fn every_configuration_key_is_in_the_sample_and_no_other() {
+    let known = config_keys(&read(&root().join("component/src/config/mod.rs")));
+    let sample = sample_keys(&read(&root().join("conf/component.toml")));
+    assert!(known.len() > 10, "the keys were not found where they were looked for: {known:?}");
+    let missing: Vec<_> = known.difference(&sample).collect();
+    let unknown: Vec<_> = sample.difference(&known).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "conf/component.toml lacks {missing:?} and has unknown {unknown:?}"
+    );
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let mut faults = Vec::new();
     for path in files(&root(), &["md"]) {
@@ -282,8 +295,8 @@ fn uses(source: &Source, own: &str, crate_name: &str) -> Vec<(usize, String)> {
     let is_top =
         source.path.ends_with(&format!("/src/{own}.rs")) || source.path.ends_with(&format!("/src/{own}/mod.rs"));
     let prefixes = ["crate::".to_owned(), format!("{crate_name}::")];
-    let mut found: BTreeMap<(usize, String), ()> = BTreeMap::new();
-    for (number, line) in &source.code {
+    let mut found = BTreeSet::new();
+    for (number, line) in &whole_uses(&source.code) {
         for prefix in prefixes.iter().map(String::as_str).chain(is_top.then_some("super::")) {
             for (at, _) in line.match_indices(prefix) {
                 let is_word =
@@ -292,12 +305,27 @@ fn uses(source: &Source, own: &str, crate_name: &str) -> Vec<(usize, String)> {
                     continue;
                 }
                 for name in names_after(&line[at + prefix.len()..]) {
-                    found.insert((*number, name), ());
+                    found.insert((*number, name));
                 }
             }
         }
     }
-    found.into_keys().collect()
+    found.into_iter().collect()
+}
+
+/// The lines of code, a `use` over several lines made one.
+fn whole_uses(code: &[(usize, String)]) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::with_capacity(code.len());
+    let mut is_open = false;
+    for (number, line) in code {
+        match lines.last_mut().filter(|_| is_open) {
+            Some((_, whole)) => whole.push_str(line.trim()),
+            None => lines.push((*number, line.clone())),
+        }
+        let starts = ["use ", "pub use ", "pub(crate) use "].iter().any(|word| line.trim_start().starts_with(word));
+        is_open = (is_open || starts) && !line.contains(';');
+    }
+    lines
 }
 
 /// The names a path goes on with: one, or those at the top of a group in braces.
@@ -331,6 +359,41 @@ fn has_word(line: &str, wanted: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == wanted)
 }
 
+/// The fields of all structs that refuse unknown ones, by the names the file has for them.
+fn config_keys(code: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut is_inside = false;
+    let mut renamed = None;
+    for line in code.lines() {
+        if line.starts_with("#[serde(deny_unknown_fields") {
+            is_inside = true;
+        } else if line.starts_with('}') {
+            is_inside = false;
+        } else if let Some((_, rest)) = line.split_once("rename = \"").filter(|_| is_inside) {
+            renamed = rest.split('"').next().map(str::to_owned);
+        } else if let Some(field) = line.strip_prefix("    ").filter(|_| is_inside) {
+            let field = field.strip_prefix("pub(crate) ").or_else(|| field.strip_prefix("pub ")).unwrap_or(field);
+            if let Some(name) = word(field).filter(|name| field[name.len()..].starts_with(": ")) {
+                keys.insert(renamed.take().unwrap_or(name));
+            }
+        }
+    }
+    keys
+}
+
+/// The keys and tables of a TOML file, those that are commented out too.
+fn sample_keys(text: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for line in text.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
+        if line.starts_with('[') {
+            keys.extend(line.trim_matches(['[', ']']).split('.').map(str::to_owned));
+        } else if let Some(name) = word(line).filter(|name| line[name.len()..].starts_with(" = ")) {
+            keys.insert(name);
+        }
+    }
+    keys
+}
+
 /// What `[text](target)` leads to, outside of code.
 fn link_targets(line: &str) -> Vec<String> {
     let prose: String = line.split('`').step_by(2).collect();
@@ -349,6 +412,8 @@ fn the_checks_see_what_they_are_for() {
     assert_eq!(names_after("{room::{Room, Input}, ns}; "), ["room", "ns"]);
     assert_eq!(names_after("stanza::Kind;"), ["stanza"]);
     assert_eq!(link_targets("see [a](b.md#c) and `[x](y)` and [d](<e f>)"), ["b.md#c", "e"]);
+    let use_over_lines = [(1, "use crate::{".to_owned()), (2, "    room::Room,".to_owned()), (3, "};".to_owned())];
+    assert_eq!(whole_uses(&use_over_lines), [(1, "use crate::{room::Room,};".to_owned())]);
     assert_eq!(floor_of("record", CORE), Some(4));
     assert_eq!(module_of("component/core/src/room/mod.rs", "component/core/src").as_deref(), Some("room"));
     assert_eq!(without_comment("let x = 1; // y"), "let x = 1;");

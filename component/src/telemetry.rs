@@ -7,8 +7,6 @@ use std::io::IsTerminal;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Log, LogFormat};
-
 /// Stanzas that came in, by `domain`.
 pub const STANZAS_IN: &str = "tandem_muc_stanzas_received_total";
 /// Stanzas that went out, each addressee counted, by `domain`.
@@ -32,17 +30,26 @@ pub const EPOCH: &str = "tandem_muc_epoch";
 /// 1 while the stream is attached, by `domain`.
 pub const ATTACHED: &str = "tandem_muc_stream_attached";
 
-/// Starts logging to stderr as `[log]` says.
-pub fn log_to_stderr(log: &Log) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|why| format!("config: log.level = \"{}\": {why}; try info or debug", log.level))?;
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogLines {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Starts logging to stderr, as much as `level` says.
+pub fn log_to_stderr(level: &str, lines: LogLines) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|why| format!("config: log.level = \"{level}\": {why}; try info or debug"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match log.format {
-        LogFormat::Text => {
+    let started = match lines {
+        LogLines::Text => {
             let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             builder.with_ansi(is_coloured).with_target(false).try_init()
         }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogLines::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|why| format!("log: {why}"))
 }

@@ -130,7 +130,7 @@ class Demo:
 
     def _read_archive(self) -> None:
         self.screen.step("What the database holds")
-        rows = self.node.rows("SELECT archive_id, nick, body_txt, sent_ms FROM message WHERE body_txt IS NOT NULL AND body_txt <> '' ORDER BY room_id, seq")
+        rows = self.node.rows("SELECT archive_id, nick_txt, body_txt, sent_ms FROM muc_message WHERE kind_txt = 'speech' ORDER BY room_id, seq")
         for _, nick, text, sent_ms in rows:
             self.screen.speech(nick, text, datetime.fromtimestamp(sent_ms / 1000).strftime("%H:%M:%S.%f")[:-3])
         prove([tuple(row[:3]) for row in rows] == self.said, f"the archive is not what was heard: {rows} against {self.said}")

@@ -137,8 +137,8 @@ def test_control_characters_out_of_the_database_do_not_reach_the_stream(scene, s
     alice.say_heard("hall", "clean body")
     component.kill9()
     with sqlite3.connect(component.database) as database:
-        database.execute("UPDATE message SET body_txt = body_txt || char(1), stanza_xml = replace(stanza_xml, 'clean', char(1) || 'cl' || char(65535) || 'ean')")
-        database.execute("UPDATE room SET subject_txt = subject_txt || char(1)")
+        database.execute("UPDATE muc_message SET body_txt = body_txt || char(1), stanza_xml = replace(stanza_xml, 'clean', char(1) || 'cl' || char(65535) || 'ean')")
+        database.execute("UPDATE muc_room SET subject_txt = subject_txt || char(1)")
     database.close()
     component.start()
     before = component.identity

@@ -8,7 +8,7 @@ from harness.load import Chorus, assert_nobody_was_put_out, assert_nothing_refle
 
 KILLS = 8
 SEED = int(os.environ.get("E2E_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-ARCHIVE = "SELECT archive_id, body_txt FROM message ORDER BY room_id, seq"
+ARCHIVE = "SELECT archive_id, body_txt FROM muc_message ORDER BY room_id, seq"
 
 
 def full_room(server, people):

@@ -16,7 +16,7 @@ def test_ten_thousand_rooms_do_not_delay_the_first_answer(server, node, people):
     code, _ = component.terminate()
     assert code == 0
     _multiply(component.database, ROOMS)
-    assert component.rows("SELECT count(*) FROM room")[0][0] >= ROOMS
+    assert component.rows("SELECT count(*) FROM muc_room")[0][0] >= ROOMS
 
     began = time.monotonic()
     component.start()
@@ -33,15 +33,15 @@ def _multiply(database, count: int) -> None:
     connection = sqlite3.connect(database)
     connection.row_factory = sqlite3.Row
     with connection:
-        room = dict(connection.execute("SELECT * FROM room").fetchone())
-        affiliations = [dict(row) for row in connection.execute("SELECT * FROM affiliation")]
+        room = dict(connection.execute("SELECT * FROM muc_room").fetchone())
+        affiliations = [dict(row) for row in connection.execute("SELECT * FROM muc_affiliation")]
         for n in range(1, count):
             name = f"hall-{n}"
             copy = {column: _renamed(value, n, name) for column, value in room.items()}
             copy["room_id"] = room["room_id"] + n
-            _insert(connection, "room", copy)
+            _insert(connection, "muc_room", copy)
             for affiliation in affiliations:
-                _insert(connection, "affiliation", {**affiliation, "room_id": copy["room_id"]})
+                _insert(connection, "muc_affiliation", {**affiliation, "room_id": copy["room_id"]})
     connection.close()
 
 

@@ -43,13 +43,13 @@ def test_migrate_makes_the_tables_and_may_be_repeated(prosody, node):
         done = component.command("migrate")
         assert done.returncode == 0, done.stdout + done.stderr
     tables = {row[0] for row in component.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert {"room", "affiliation", "occupant", "message", "lease", "fence"} <= tables
+    assert {"muc_room", "muc_affiliation", "muc_occupant", "muc_message", "muc_lease", "muc_fence"} <= tables
 
 
 def test_migrate_makes_the_tables_on_postgresql(prosody, node, postgres):
     component = node(prosody, is_started=False, url=postgres.create("migrated"))
     assert component.command("migrate").returncode == 0
-    assert postgres.rows("migrated", "SELECT count(*) FROM room") == [["0"]]
+    assert postgres.rows("migrated", "SELECT count(*) FROM muc_room") == [["0"]]
 
 
 @pytest.mark.parametrize("command", ["run", "check", "migrate"])
@@ -127,11 +127,11 @@ def test_a_newer_schema_is_left_alone(prosody, node, command):
     component = node(prosody, is_started=False)
     assert component.command("migrate").returncode == 0
     with sqlite3.connect(component.database) as database:
-        columns = [row[1] for row in database.execute("PRAGMA table_info(schema_version)")]
-        newest = dict(zip(columns, database.execute("SELECT * FROM schema_version ORDER BY 1 DESC").fetchone(), strict=True))
+        columns = [row[1] for row in database.execute("PRAGMA table_info(muc_schema_version)")]
+        newest = dict(zip(columns, database.execute("SELECT * FROM muc_schema_version ORDER BY 1 DESC").fetchone(), strict=True))
         key = columns[0]
         newest[key] = 9999
-        database.execute(f"INSERT INTO schema_version ({', '.join(newest)}) VALUES ({', '.join('?' * len(newest))})", list(newest.values()))
+        database.execute(f"INSERT INTO muc_schema_version ({', '.join(newest)}) VALUES ({', '.join('?' * len(newest))})", list(newest.values()))
     database.close()
     failure(component, command, names=["schema"])
 

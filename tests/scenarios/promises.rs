@@ -23,7 +23,7 @@ pub(crate) struct Promises {
 
 impl Promises {
     /// Holds one outcome against what is promised.
-    pub(crate) fn check(&mut self, input: &Input<'_>, outcome: &Outcome) -> Result<(), String> {
+    pub(crate) fn check(&mut self, input: Input<'_>, outcome: &Outcome) -> Result<(), String> {
         for outbound in &outcome.outbound {
             let told = |why: String| format!("{why}\n  said: {}", outbound.stanza.to_xml());
             sender_is_ours(&outbound.stanza).map_err(told)?;

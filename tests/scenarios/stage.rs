@@ -20,7 +20,7 @@ use tandem_muc_core::time::{Moment, Now, Utc};
 use crate::cast;
 use crate::promises::Promises;
 use crate::script::{self, Inside, Script, Step};
-use crate::tree::{Branch, Tree};
+use crate::tree::{Branch, Names, Tree};
 
 const START: Utc = Utc(1_767_268_800_000); // 2026-01-01T12:00:00Z
 
@@ -31,6 +31,7 @@ pub(crate) struct Stage {
     pub(crate) rules: Arc<ServiceRules>,
     heard: BTreeMap<Jid, VecDeque<Tree>>,
     promises: Promises,
+    names: Names,
     utc: i64,
     moment: u64,
     draws: u64,
@@ -55,7 +56,7 @@ impl Stage {
     pub(crate) fn set(script: &Script) -> Result<Stage, String> {
         let config: RoomConfig = with_settings(RoomConfig::default(), &script.room)?;
         let rules = Arc::new(rules(&script.service)?);
-        let mut stage = Stage::empty(rules);
+        let mut stage = Stage::empty(&rules);
         if !script.is_vacant {
             stage.open(config, cast::affiliations(&script.text));
         }
@@ -66,7 +67,7 @@ impl Stage {
     }
 
     /// No room yet.
-    pub(crate) fn empty(rules: Arc<ServiceRules>) -> Stage {
+    pub(crate) fn empty(rules: &Arc<ServiceRules>) -> Stage {
         let vacant = || Room::vacant(RoomId(1), cast::hall(), rules.clone());
         Stage {
             room: vacant(),
@@ -74,6 +75,7 @@ impl Stage {
             rules: rules.clone(),
             heard: BTreeMap::new(),
             promises: Promises::default(),
+            names: Names::new(),
             utc: START.0,
             moment: 1_000_000,
             draws: 0,
@@ -100,11 +102,10 @@ impl Stage {
     fn let_in(&mut self, inside: &Inside) {
         let image = self.room.image();
         let affiliation = image.affiliations.iter().find(|entry| entry.who == inside.who.to_bare());
-        let role = inside.role.unwrap_or(match affiliation.map(|entry| entry.affiliation) {
-            Some(Affiliation::Owner | Affiliation::Admin) => Role::Moderator,
-            Some(Affiliation::Member) => Role::Participant,
-            Some(Affiliation::None | Affiliation::Outcast) | None if image.config.is_moderated => Role::Visitor,
-            Some(Affiliation::None | Affiliation::Outcast) | None => Role::Participant,
+        let role = inside.role.unwrap_or(match affiliation.map_or(Affiliation::None, |entry| entry.affiliation) {
+            Affiliation::Owner | Affiliation::Admin => Role::Moderator,
+            Affiliation::None | Affiliation::Outcast if image.config.is_moderated => Role::Visitor,
+            Affiliation::Member | Affiliation::None | Affiliation::Outcast => Role::Participant,
         });
         self.apply(&Record::Entered(Box::new(OccupantEntry {
             who: inside.who.clone(),
@@ -126,7 +127,7 @@ impl Stage {
                 if reloads {
                     self.reload()?;
                 }
-                let inbound = inbound(who, tree)?;
+                let inbound = inbound(who, &tree.with_names(&self.names)?)?;
                 self.hand_in(Input::Stanza(&inbound))
             }
             Step::Hear(who, tree) => who.iter().try_for_each(|who| self.expect(who, tree)),
@@ -161,7 +162,7 @@ impl Stage {
             ));
         }
         self.wake = outcome.wake;
-        self.promises.check(&input, &outcome)?;
+        self.promises.check(input, &outcome)?;
         for outbound in &outcome.outbound {
             let rendered = render(&outbound.stanza);
             for to in outbound.to.as_slice() {
@@ -237,7 +238,8 @@ impl Stage {
             ));
         };
         let heard = reduced(said, &expected);
-        if expected.is_met_by(&heard) {
+        if let Some(names) = expected.met_by(&heard, self.names.clone()) {
+            self.names = names;
             return Ok(());
         }
         Err(format!(

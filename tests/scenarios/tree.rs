@@ -2,7 +2,8 @@
 //! printed in the same short form.
 //!
 //! `…` stands for whatever else there is: inside a tag for further attributes, between tags for further
-//! children. `*` as an attribute's value or as a text stands for any that is not empty.
+//! children. `*` as an attribute's value or as a text stands for any that is not empty, `*name` for any the first
+//! time and for the same one from then on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -39,6 +40,9 @@ const SHORT: [(&str, &str); 22] = [
 ];
 /// Attributes whose values are addresses, so that short names count there.
 const ADDRESSES: [&str; 4] = ["from", "to", "jid", "by"];
+/// What `*name` stands for, once somebody heard it.
+pub(crate) type Names = BTreeMap<String, String>;
+
 /// How `…` inside a tag is carried through the XML reader.
 const MORE: &str = "and-more";
 
@@ -152,13 +156,32 @@ impl Tree {
 
     /// Whether `heard` is what this expectation says.
     pub(crate) fn is_met_by(&self, heard: &Tree) -> bool {
+        self.met_by(heard, Names::new()).is_some()
+    }
+
+    /// The names known after `heard` turned out to be what this expectation says; `None` where it is not.
+    pub(crate) fn met_by(&self, heard: &Tree, mut names: Names) -> Option<Names> {
         let is_open = self.attrs.contains_key(MORE);
-        let named = self.attrs.iter().filter(|(name, _)| *name != MORE);
-        self.name == heard.name
-            && self.ns == heard.ns
-            && (is_open || self.attrs.len() == heard.attrs.len())
-            && named.into_iter().all(|(name, value)| heard.attr(name).is_some_and(|said| is_value(value, said)))
-            && are_met(&self.children, &heard.children)
+        let is_same = self.name == heard.name && self.ns == heard.ns;
+        if !is_same || !(is_open || self.attrs.len() == heard.attrs.len()) {
+            return None;
+        }
+        for (name, wanted) in self.attrs.iter().filter(|(name, _)| *name != MORE) {
+            names = value_met(wanted, heard.attr(name)?, names)?;
+        }
+        all_met(&self.children, &heard.children, names)
+    }
+
+    /// The same with the values that names stand for.
+    pub(crate) fn with_names(&self, names: &Names) -> Result<Tree, String> {
+        let mut tree = self.clone();
+        for value in tree.attrs.values_mut().filter(|value| value.starts_with('*')) {
+            *value = names.get(value.as_str()).cloned().ok_or_else(|| format!("nobody heard `{value}` yet"))?;
+        }
+        for child in tree.subtrees() {
+            *child = child.with_names(names)?;
+        }
+        Ok(tree)
     }
 
     /// As XML a reader can take, namespaces declared where they change.
@@ -217,25 +240,32 @@ impl Tree {
     }
 }
 
-fn are_met(expected: &[Branch], heard: &[Branch]) -> bool {
+fn all_met(expected: &[Branch], heard: &[Branch], names: Names) -> Option<Names> {
     match (expected.split_first(), heard.split_first()) {
-        (None, None) => true,
-        (Some((Branch::More, rest)), _) => (0..=heard.len()).any(|skipped| are_met(rest, &heard[skipped..])),
-        (Some((wanted, rest)), Some((said, others))) => is_branch(wanted, said) && are_met(rest, others),
-        (None, Some(_)) | (Some(_), None) => false,
+        (None, None) => Some(names),
+        (Some((Branch::More, rest)), _) => {
+            (0..=heard.len()).find_map(|skipped| all_met(rest, &heard[skipped..], names.clone()))
+        }
+        (Some((wanted, rest)), Some((said, others))) => all_met(rest, others, branch_met(wanted, said, names)?),
+        (None, Some(_)) | (Some(_), None) => None,
     }
 }
 
-fn is_branch(wanted: &Branch, said: &Branch) -> bool {
+fn branch_met(wanted: &Branch, said: &Branch, names: Names) -> Option<Names> {
     match (wanted, said) {
-        (Branch::Tree(wanted), Branch::Tree(said)) => wanted.is_met_by(said),
-        (Branch::Text(wanted), Branch::Text(said)) => is_value(wanted, said),
-        (Branch::Tree(_) | Branch::Text(_) | Branch::More, _) => false,
+        (Branch::Tree(wanted), Branch::Tree(said)) => wanted.met_by(said, names),
+        (Branch::Text(wanted), Branch::Text(said)) => value_met(wanted, said, names),
+        (Branch::Tree(_) | Branch::Text(_) | Branch::More, _) => None,
     }
 }
 
-fn is_value(wanted: &str, said: &str) -> bool {
-    wanted == said || (wanted == "*" && !said.is_empty())
+fn value_met(wanted: &str, said: &str, mut names: Names) -> Option<Names> {
+    let is_named = wanted.starts_with('*') && !said.is_empty();
+    if is_named && wanted.len() > 1 {
+        let known = names.entry(wanted.to_owned()).or_insert_with(|| said.to_owned());
+        return (known == said).then_some(names);
+    }
+    (wanted == said || is_named).then_some(names)
 }
 
 fn escaped(text: &str) -> String {
@@ -267,6 +297,8 @@ mod tests {
         assert!(is_met("<a>…<c/>…</a>", "<a><b/><c/>text</a>"));
         assert!(!is_met("<a>…<c/></a>", "<a><c/><b/></a>"));
         assert!(is_met("<a>*</a>", "<a>x</a>"));
+        assert!(is_met("<a id='*x'>…<b id='*x'/></a>", "<a id='1'><b id='2'/><b id='1'/></a>"));
+        assert!(!is_met("<a id='*x'><b id='*x'/></a>", "<a id='1'><b id='2'/></a>"));
     }
 
     #[test]

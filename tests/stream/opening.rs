@@ -104,6 +104,23 @@ async fn closing_says_everything_sees_it_handed_on_and_says_goodbye() {
 }
 
 #[tokio::test]
+async fn last_words_are_said_after_nobody_listens_any_more() {
+    let (mut server, stream, mut inbound) = attached(pace()).await;
+    inbound.close();
+    server.inject("<iq type='get' id='late' from='a@b/1' to='hall@muc.example.org'/>");
+    let mut said = String::new();
+    while !said.contains("</iq>") {
+        said.push_str(&String::from_utf8_lossy(&soon(server.heard()).await));
+    }
+    assert!(said.contains("id='late' type='error'") && said.contains("<remote-server-timeout "), "{said}");
+    stream.say(vec![word("last")], 1).await;
+    stream.all_said(1).await;
+    soon(stream.close()).await;
+    assert_eq!(stream.marked(), Some(1));
+    assert_eq!(server.attached(), 1);
+}
+
+#[tokio::test]
 async fn closing_without_a_connection_is_quick() {
     let server = Loopback::start(DOMAIN, SECRET, Hearing::Drain).await;
     server.behave(Manners::Mute);

@@ -9,13 +9,18 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::watchdog;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
+use crate::telemetry::LogLines;
 use crate::{service, telemetry};
 
 /// Serves what the file at `path` says.
 pub(super) async fn run(path: &Path) -> Result<ExitCode, String> {
     let config = Config::read(path).map_err(|why| why.to_string())?;
-    telemetry::log_to_stderr(&config.log)?;
+    let lines = match config.log.format {
+        LogFormat::Text => LogLines::Text,
+        LogFormat::Json => LogLines::Json,
+    };
+    telemetry::log_to_stderr(&config.log.level, lines)?;
     let counted = telemetry::count()?;
     info!(version = env!("CARGO_PKG_VERSION"), node = config.node.name, domains = config.services.len(), "starting");
     let (stop, stops) = watch::channel(false);

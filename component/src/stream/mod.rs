@@ -142,8 +142,8 @@ pub struct Stream;
 impl Stream {
     /// Starts to attach and goes on for ever; must be called inside a runtime.
     ///
-    /// `epoch` goes into the marks: one stream, one reign. Stanzas come out of the receiver in the server's order; who
-    /// drops it ends the stream.
+    /// `epoch` goes into the marks: one stream, one reign. Stanzas come out of the receiver in the server's order; once
+    /// it is closed, those that still come in are told to wait, and speaking goes on until [`StreamHandle::close`].
     pub fn start(config: StreamConfig, epoch: u64) -> (StreamHandle, mpsc::Receiver<Inbound>) {
         Self::start_at(config, Pace::default(), epoch)
     }

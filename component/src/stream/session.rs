@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::random_range;
-use tandem_muc_core::stanza::{Inbound, Outbound};
+use tandem_muc_core::stanza::{Condition, Inbound, Outbound, StanzaError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -98,9 +98,6 @@ impl Session {
                 }
                 Err(trouble) => trouble,
             };
-            if self.inbound.is_closed() {
-                break;
-            }
             let wait = if trouble.cause.is_lasting() { PAUSE_MAX } else { jittered(pause) };
             warn!(again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "{trouble}");
             self.state.send_replace(StreamState::Connecting { last_trouble: Some(trouble) });
@@ -231,7 +228,7 @@ impl Reader {
                 Err(why) => return Err(Cause::Closed(why.to_string())),
             };
             match heard {
-                Heard::Stanza(inbound) => self.pass_on(*inbound).await?,
+                Heard::Stanza(inbound) => self.pass_on(*inbound).await,
                 Heard::Mark(mark) => self.note(mark),
                 Heard::Refuse(answer) => self.refuse(*answer),
                 Heard::Ignored(why) => debug!(domain = self.domain, why, "a stanza is ignored"),
@@ -241,16 +238,27 @@ impl Reader {
         }
     }
 
-    async fn pass_on(&self, inbound: Inbound) -> Result<(), Cause> {
+    async fn pass_on(&self, inbound: Inbound) {
         let inbound = match self.inbound.try_send(inbound) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return,
             Err(TrySendError::Full(inbound) | TrySendError::Closed(inbound)) => inbound,
         };
         self.pulse.hold_up(true);
         let passed = self.inbound.send(inbound).await;
         self.pulse.hold_up(false);
         self.pulse.heard();
-        passed.map_err(|_| Cause::Closed("nobody listens to it any more".to_owned()))
+        if let Err(back) = passed {
+            self.put_off(&back.0);
+        }
+    }
+
+    /// Nobody takes stanzas any more, but last words and their marks are still on their way. The condition is the one
+    /// a self-ping may get without its client leaving the room (XEP-0410 §3.2).
+    fn put_off(&self, inbound: &Inbound) {
+        let why = StanzaError::new(Condition::RemoteServerTimeout, "The service is restarting; please try again soon.");
+        if let Some(answer) = inbound.error(&why) {
+            self.refuse(answer);
+        }
     }
 
     fn note(&self, mark: Mark) {

@@ -40,7 +40,7 @@ impl Cause {
                 "{domain} is taken at {server} (conflict); stop the other component, or let the server replace it (Prosody: component_conflict_resolve = \"kick_old\")"
             ),
             Self::NotAuthorized => format!(
-                "{server} does not accept the secret of {domain} (not-authorized); the service's secret and the server's component secret must be the same"
+                "{server} does not accept the secret of {domain} (not-authorized); the service's secret and the server's component secret must be the same (ejabberd says this of a domain it does not know, too)"
             ),
             Self::HostUnknown => format!(
                 "{server} has no component {domain} (host-unknown); add it to the server's configuration or correct the service's domain"

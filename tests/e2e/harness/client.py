@@ -143,6 +143,7 @@ class Client:
         except ConnectionError:
             stream.abort()
             raise
+        stream.send_presence()  # without it, the server keeps what is sent to the bare JID
         self.is_online = True
 
     def _on_disconnected(self, _reason) -> None:

@@ -164,7 +164,7 @@ fn live(steps: &[Step], config: RoomConfig, is_locked: bool) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 700, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 350, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_reloaded_room_equals_the_room_that_lived(

@@ -209,3 +209,68 @@ fn a_relayed_request_comes_back_to_the_session_that_asked() {
     let back = say(&mut room, 9, MIA, &format!("<iq type='result' id='{id}' to='hall/Nils'/>"));
     assert_eq!(lines(&back), ["nils/1: <iq from='hall/Mia' id='v' type='result'/>"]);
 }
+
+#[test]
+fn a_locked_room_is_given_up_in_time() {
+    let mut rules = Arc::unwrap_or_clone(rules(RoomConfig::default()));
+    rules.locks_new_rooms = true;
+    let mut room = vacant(Arc::new(rules));
+    let created = enter(&mut room, OLGA, "Olga");
+    assert_eq!(created.wake, Some(Moment(60_001)));
+    assert!(lines(&enter(&mut room, NILS, "Nils"))[0].contains("<item-not-found"));
+    let mut early = Outcome::default();
+    room.handle(now(60_000), Input::Tick, &mut early);
+    assert_eq!((early.records.len(), early.wake), (0, Some(Moment(60_001))));
+    let mut late = Outcome::default();
+    room.handle(now(60_001), Input::Tick, &mut late);
+    assert!(matches!(late.records.as_slice(), [Record::Left { .. }, Record::Vanished]));
+    assert!(lines(&late)[0].contains("<destroy/><status code='110'/>"));
+    assert!(room.is_vacant() && room.is_quiet());
+}
+
+#[test]
+fn a_banned_domain_takes_its_subdomains_along_but_nobody_on_the_lists() {
+    let mut room = with_three(RoomConfig::default());
+    enter(&mut room, "nora@there.example/1", "Nora");
+    enter(&mut room, "nina@sub.there.example/1", "Nina");
+    say(
+        &mut room,
+        9,
+        OLGA,
+        "<iq type='set' id='a' to='hall'><query xmlns='#admin'><item jid='nora@there.example' affiliation='member'/><item jid='there.example' affiliation='outcast'/></query></iq>",
+    );
+    assert_eq!(room.occupants(), 4);
+    assert!(lines(&enter(&mut room, "nina@sub.there.example/1", "Nina"))[0].contains("<forbidden"));
+    assert_eq!(enter(&mut room, "nobody@nowhere.example/1", "Nobody").records.len(), 1);
+}
+
+#[test]
+fn a_nick_kept_for_somebody_is_for_nobody_else() {
+    let mut room = with_three(RoomConfig::default());
+    let reserve = "<iq type='set' id='a' to='hall'><query xmlns='#admin'><item jid='adam@example.org' affiliation='member' nick='Adam'/></query></iq>";
+    say(&mut room, 9, OLGA, reserve);
+    assert!(lines(&say(&mut room, 9, NILS, "<presence to='hall/adam'/>"))[0].contains("<conflict"));
+    assert!(lines(&enter(&mut room, "nora@example.org/1", "ADAM"))[0].contains("<conflict"));
+    assert_eq!(enter(&mut room, "adam@example.org/1", "Adam").records.len(), 1);
+}
+
+#[test]
+fn history_is_as_much_as_was_asked_for() {
+    let mut room = with_three(RoomConfig::default());
+    for n in 0..5 {
+        let at = 10_000 * (n + 1);
+        say(&mut room, at, NILS, &format!("<message type='groupchat' id='m{n}' to='hall'><body>{n}</body></message>"));
+    }
+    let mut past = |history: &str| {
+        let xml = format!("<presence to='hall/Mia'><x xmlns='#muc'><history {history}/></x></presence>");
+        let out = say(&mut room, 50_000, MIA, &xml);
+        heard(&out).iter().filter(|line| line.contains("<delay")).count()
+    };
+    assert_eq!(past(""), 5);
+    assert_eq!(past("maxstanzas='2'"), 2);
+    assert_eq!(past("maxchars='0'"), 0);
+    assert_eq!(past("maxchars='700'"), 2);
+    assert_eq!(past("seconds='20'"), 3);
+    assert_eq!(past("seconds='20' maxstanzas='1'"), 1);
+    assert_eq!(past("since='2023-11-14T22:13:50Z'"), 3);
+}
