@@ -1,12 +1,14 @@
 //! The journal's one task: collect, append, release; and what it does about each failure of the store.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::pulse::{BEAT, Pulse};
 use super::{Entry, Health, Life, Notice, Setup};
 use crate::store::{Fact, Fence, StoreError};
 use crate::telemetry;
@@ -25,6 +27,7 @@ pub(super) struct Task {
     setup: Setup,
     queue: mpsc::Receiver<Entry>,
     told: watch::Sender<Health>,
+    pulse: Pulse,
     stop: watch::Receiver<bool>,
     seq: i64,
     /// The last group with something to repeat, and the last mark stored: where they differ, a successor would.
@@ -42,10 +45,11 @@ impl Task {
         setup: Setup,
         queue: mpsc::Receiver<Entry>,
         told: watch::Sender<Health>,
+        pulse: Pulse,
         stop: watch::Receiver<bool>,
     ) -> Task {
         let (seq, mark) = (setup.seq, setup.mark);
-        Task { setup, queue, told, stop, seq, spoken: mark, stored_mark: mark, dead: HashSet::new() }
+        Task { setup, queue, told, pulse, stop, seq, spoken: mark, stored_mark: mark, dead: HashSet::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -68,10 +72,12 @@ impl Task {
     async fn collect(&mut self, waiting: &mut Vec<Entry>) -> bool {
         loop {
             let is_behind = self.stored_mark < self.spoken;
+            self.pulse.beat();
             tokio::select! {
                 biased;
                 count = self.queue.recv_many(waiting, ENTRIES_AT_ONCE) => return count > 0,
                 () = tokio::time::sleep(QUIET), if is_behind => self.store_mark().await,
+                () = tokio::time::sleep(BEAT) => {}
             }
         }
     }
@@ -149,6 +155,7 @@ impl Task {
         let mut pause = PAUSE_MIN;
         let mut attempts = 0_u32;
         loop {
+            self.pulse.beat();
             let begun = Instant::now();
             let mark = self.setup.stream.marked();
             match self.setup.store.append(&fence, facts, mark).await {
@@ -247,8 +254,14 @@ impl Task {
                 // What a predecessor left unheard is among them.
                 self.spoken = self.spoken.max(self.setup.seq);
             }
-            self.setup.stream.say(words, self.seq).await;
-            self.setup.stream.all_said(self.seq).await;
+            let mut saying = pin!(async {
+                self.setup.stream.say(words, self.seq).await;
+                self.setup.stream.all_said(self.seq).await;
+            });
+            // Waiting for a server that is away is no hang of ours.
+            while tokio::time::timeout(BEAT, &mut saying).await.is_err() {
+                self.pulse.beat();
+            }
         }
     }
 
