@@ -121,6 +121,9 @@ def test_a_room_outlives(server, case, request):
     before = component.identity
     assert len(before[1]) == 1, "one process, one stream"
     mallory.send(case.xml)
+    if len(case.xml) > 4096:
+        # The servers' XML parser (expat since 2024) puts a long unfinished tag aside until twice as much has come.
+        mallory.send(" " * 2 * len(case.xml))
     if server.name in case.stopped_by:
         mallory.until(lambda: not mallory.is_online or mallory.heard[-1].condition, "the server to stop it")
     else:
