@@ -43,6 +43,8 @@ pub enum Entry {
     },
     /// Words of the service itself, in their turn.
     Lobby(Outbound),
+    /// All that a predecessor may have left unheard has been handed in: marks mean something from here on.
+    Repeated,
 }
 
 /// One stay of a room in memory, from load to unload.
@@ -104,6 +106,8 @@ pub struct Setup {
     pub seq: i64,
     /// The last group known to be handed on by then.
     pub mark: i64,
+    /// Whether something after that mark is to be said again: until [`Entry::Repeated`] no later mark is stored.
+    pub has_tail: bool,
     /// The most records in one commit.
     pub group_max: usize,
     /// The most entries that wait.

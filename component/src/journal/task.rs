@@ -19,7 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long nothing happens before a mark is stored by itself.
 const QUIET: Duration = Duration::from_millis(200);
 /// How long the last mark is awaited at the end.
-const LAST_MARK: Duration = Duration::from_secs(2);
+const LAST_MARK: Duration = Duration::from_secs(1);
 /// Entries looked at in one go; the records of one commit are bounded apart from it.
 const ENTRIES_AT_ONCE: usize = 512;
 
@@ -33,6 +33,8 @@ pub(super) struct Task {
     /// The last group with something to repeat, and the last mark stored: where they differ, a successor would.
     spoken: i64,
     stored_mark: i64,
+    /// The first group whose mark may be stored; none while what a predecessor left unheard is not said again.
+    marks_from: Option<i64>,
     /// Lives whose records proved unwritable; what they still have in the queue is dropped.
     dead: HashSet<u64>,
 }
@@ -49,53 +51,74 @@ impl Task {
         stop: watch::Receiver<bool>,
     ) -> Task {
         let (seq, mark) = (setup.seq, setup.mark);
-        Task { setup, queue, told, pulse, stop, seq, spoken: mark, stored_mark: mark, dead: HashSet::new() }
+        let marks_from = (!setup.has_tail).then_some(mark);
+        let (spoken, stored_mark) = (mark, mark);
+        Task { setup, queue, told, pulse, stop, seq, spoken, stored_mark, marks_from, dead: HashSet::new() }
     }
 
     pub(super) async fn run(mut self) {
+        // Whatever ends it, nothing more is taken.
+        let Err(Ended) = self.serve().await else { return self.store_last_mark().await };
+        self.queue.close();
+    }
+
+    async fn serve(&mut self) -> Result<(), Ended> {
         let mut waiting = Vec::with_capacity(ENTRIES_AT_ONCE);
         loop {
-            if waiting.is_empty() && !self.collect(&mut waiting).await {
-                self.store_last_mark().await;
-                return;
+            if waiting.is_empty() && !self.collect(&mut waiting).await? {
+                return Ok(());
             }
+            self.gauge_held(waiting.len());
             let group = self.cut_group(&mut waiting);
-            if let Err(Ended) = self.commit(group).await {
-                self.queue.close();
-                return;
-            }
+            self.commit(group).await?;
+            self.gauge_held(waiting.len());
         }
     }
 
     /// Waits for entries; false when there will be none any more. A quiet while is used to store the mark, so that
     /// a successor repeats as little as possible.
-    async fn collect(&mut self, waiting: &mut Vec<Entry>) -> bool {
+    async fn collect(&mut self, waiting: &mut Vec<Entry>) -> Result<bool, Ended> {
         loop {
-            let is_behind = self.stored_mark < self.spoken;
+            let is_behind = self.marks_from.is_some() && self.stored_mark < self.spoken;
             self.pulse.beat();
             tokio::select! {
                 biased;
-                count = self.queue.recv_many(waiting, ENTRIES_AT_ONCE) => return count > 0,
-                () = tokio::time::sleep(QUIET), if is_behind => self.store_mark().await,
+                count = self.queue.recv_many(waiting, ENTRIES_AT_ONCE) => return Ok(count > 0),
+                () = tokio::time::sleep(QUIET), if is_behind => self.store_mark().await?,
                 () = tokio::time::sleep(BEAT) => {}
             }
         }
     }
 
-    async fn store_mark(&mut self) {
-        if self.setup.stream.marked().is_some_and(|mark| mark > self.stored_mark) {
-            // Whatever goes wrong here comes again with the next commit.
-            let _ = self.append_group(&[]).await;
+    /// The mark that may be stored now.
+    fn mark(&self) -> Option<i64> {
+        self.setup.stream.marked().filter(|mark| self.marks_from.is_some_and(|from| *mark >= from))
+    }
+
+    async fn store_mark(&mut self) -> Result<(), Ended> {
+        if self.mark().is_some_and(|mark| mark > self.stored_mark) {
+            // Data that cannot be written are not at stake: there are none.
+            let _ = self.append_group(&[]).await?;
         }
+        Ok(())
     }
 
     async fn store_last_mark(&mut self) {
         let (mut marks, spoken) = (self.setup.stream.marks(), self.spoken);
-        if self.stored_mark < spoken {
+        if self.marks_from.is_some() && self.stored_mark < spoken {
             let returned = marks.wait_for(|mark| mark.is_some_and(|mark| mark >= spoken));
             let _ = tokio::time::timeout(LAST_MARK, returned).await.map(|_| ());
-            self.store_mark().await;
+            let _ = self.store_mark().await;
         }
+    }
+
+    /// What a predecessor left unheard was said again: a group of its own behind it, whose mark proves it heard.
+    async fn begin_marks(&mut self) -> Result<(), Ended> {
+        let _ = self.append_group(&[]).await?;
+        self.marks_from = Some(self.seq);
+        self.spoken = self.seq;
+        self.setup.stream.all_said(self.seq).await;
+        Ok(())
     }
 
     /// Takes as many entries from the front as fit into one commit, at least one.
@@ -112,15 +135,26 @@ impl Task {
     }
 
     async fn commit(&mut self, mut group: Vec<Entry>) -> Result<(), Ended> {
-        group.retain(|entry| !entry.life().is_some_and(|life| self.dead.contains(&life.nth)));
+        let is_repeated = group.iter().any(|entry| matches!(entry, Entry::Repeated));
+        self.refuse_the_dead(&mut group).await;
         let shares: Vec<usize> = group.iter().map(Entry::records).collect();
         let facts: Vec<Fact> = group.iter_mut().flat_map(Entry::take_facts).collect();
         match self.append(&facts).await? {
-            Ok(()) => self.release(group).await,
+            Ok(()) => self.release(group, !facts.is_empty()).await,
             Err(why) if group.len() == 1 => self.bury(group.remove(0), &why).await,
             Err(_) => self.commit_one_by_one(group, &shares, &facts).await?,
         }
-        Ok(())
+        if is_repeated { self.begin_marks().await } else { Ok(()) }
+    }
+
+    /// What lives that were buried still have in the queue is dropped, and who asked is told.
+    async fn refuse_the_dead(&mut self, group: &mut Vec<Entry>) {
+        if self.dead.is_empty() {
+            return;
+        }
+        let dead = group.extract_if(.., |entry| entry.life().is_some_and(|life| self.dead.contains(&life.nth)));
+        let answers: Vec<Outbound> = dead.filter_map(|entry| entry.apology()).collect();
+        self.say(answers, false).await;
     }
 
     /// After a group with something unwritable in it: each entry on its own, so that only one room pays.
@@ -134,10 +168,11 @@ impl Task {
             let (own, rest) = facts.split_at(share);
             facts = rest;
             if entry.life().is_some_and(|life| self.dead.contains(&life.nth)) {
+                self.say(entry.apology().into_iter().collect(), false).await;
                 continue;
             }
             match self.append(own).await? {
-                Ok(()) => self.release(vec![entry]).await,
+                Ok(()) => self.release(vec![entry], !own.is_empty()).await,
                 Err(why) => self.bury(entry, &why).await,
             }
         }
@@ -157,13 +192,10 @@ impl Task {
         loop {
             self.pulse.beat();
             let begun = Instant::now();
-            let mark = self.setup.stream.marked();
+            let mark = self.mark();
             match self.setup.store.append(&fence, facts, mark).await {
                 Ok(()) => {
                     self.seq = fence.next;
-                    if !facts.is_empty() {
-                        self.spoken = self.seq;
-                    }
                     self.stored_mark = mark.unwrap_or(self.stored_mark).max(self.stored_mark);
                     self.count_commit(begun.elapsed(), facts.len());
                     self.note_return(attempts);
@@ -218,16 +250,17 @@ impl Task {
     }
 
     /// Lets the words of a durable group go, then tells the shards.
-    async fn release(&mut self, group: Vec<Entry>) {
+    async fn release(&mut self, group: Vec<Entry>, has_facts: bool) {
         let (mut words, mut notices) = (Vec::new(), Vec::new());
         for entry in group {
             match entry {
                 Entry::Said { words: said, .. } => words.extend(said),
                 Entry::Lobby(word) => words.push(word),
                 Entry::Settle { life, turn } => notices.push(Notice::Settled { life, turn }),
+                Entry::Repeated => {}
             }
         }
-        self.say(words).await;
+        self.say(words, has_facts).await;
         for notice in notices {
             self.notice(notice);
         }
@@ -235,33 +268,31 @@ impl Task {
 
     /// Drops an entry whose records cannot be written, tells who asked, and has the shard forget the room.
     async fn bury(&mut self, entry: Entry, why: &StoreError) {
-        let Entry::Said { life, asked, .. } = entry else { return };
+        let apology = entry.apology();
+        let Entry::Said { life, .. } = entry else { return };
         error!(room = %life.jid, why = %why, "room damaged: its records cannot be written; reloading it, all other rooms go on");
-        let sorry = StanzaError::new(
-            Condition::InternalServerError,
-            "The room could not store this; its operator has been told.",
-        );
-        if let Some(answer) = asked.and_then(|inbound| inbound.error(&sorry)) {
-            self.say(vec![answer]).await;
-        }
+        self.say(apology.into_iter().collect(), false).await;
         self.dead.insert(life.nth);
         self.notice(Notice::Damaged { life });
     }
 
-    async fn say(&mut self, words: Vec<Outbound>) {
-        if !words.is_empty() {
-            if self.stored_mark < self.setup.seq {
-                // What a predecessor left unheard is among them.
-                self.spoken = self.spoken.max(self.setup.seq);
-            }
-            let mut saying = pin!(async {
-                self.setup.stream.say(words, self.seq).await;
-                self.setup.stream.all_said(self.seq).await;
-            });
-            // Waiting for a server that is away is no hang of ours.
-            while tokio::time::timeout(BEAT, &mut saying).await.is_err() {
-                self.pulse.beat();
-            }
+    /// Says `words`. A group with facts is said in full even where it has no words, for later marks reach past it.
+    async fn say(&mut self, words: Vec<Outbound>, has_facts: bool) {
+        if words.is_empty() && !has_facts {
+            return;
+        }
+        if has_facts {
+            self.spoken = self.seq;
+        }
+        let addressees: usize = words.iter().map(|word| word.to.as_slice().len()).sum();
+        metrics::counter!(telemetry::STANZAS_OUT, "domain" => self.setup.domain.clone()).increment(addressees as u64);
+        let mut saying = pin!(async {
+            self.setup.stream.say(words, self.seq).await;
+            self.setup.stream.all_said(self.seq).await;
+        });
+        // Waiting for a server that is away is no hang of ours.
+        while tokio::time::timeout(BEAT, &mut saying).await.is_err() {
+            self.pulse.beat();
         }
     }
 
@@ -282,6 +313,12 @@ impl Task {
         metrics::counter!(telemetry::RECORDS, &domain()).increment(records as u64);
     }
 
+    fn gauge_held(&self, in_hand: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a queue has at most some thousand entries")]
+        let held = (self.queue.len() + in_hand) as f64;
+        metrics::gauge!(telemetry::HELD, "domain" => self.setup.domain.clone()).set(held);
+    }
+
     fn count_failure(&self, reaction: &'static str) {
         let labels = [("domain", self.setup.domain.clone()), ("reaction", reaction.to_owned())];
         metrics::counter!(telemetry::COMMIT_FAILURES, &labels).increment(1);
@@ -292,15 +329,24 @@ impl Entry {
     fn records(&self) -> usize {
         match self {
             Entry::Said { records, .. } => records.len(),
-            Entry::Settle { .. } | Entry::Lobby(_) => 0,
+            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => 0,
         }
     }
 
     fn life(&self) -> Option<&Life> {
         match self {
             Entry::Said { life, .. } | Entry::Settle { life, .. } => Some(life),
-            Entry::Lobby(_) => None,
+            Entry::Lobby(_) | Entry::Repeated => None,
         }
+    }
+
+    /// The answer to who asked, where its records prove unwritable.
+    fn apology(&self) -> Option<Outbound> {
+        let Entry::Said { asked: Some(asked), .. } = self else { return None };
+        asked.error(&StanzaError::new(
+            Condition::InternalServerError,
+            "The room could not store this; its operator has been told.",
+        ))
     }
 
     fn take_facts(&mut self) -> Vec<Fact> {
@@ -309,7 +355,7 @@ impl Entry {
                 .into_iter()
                 .map(|record| Fact { room: life.room, jid: life.jid.clone(), record })
                 .collect(),
-            Entry::Settle { .. } | Entry::Lobby(_) => Vec::new(),
+            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From the stream to who answers: the service itself, or the shard of a room. While the store is away it is
 //! here that new stanzas are told to wait.
 
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tracing::info;
 use super::lobby::Lobby;
 use super::turned;
 use crate::config::Config;
-use crate::journal::{Health, Journal};
+use crate::journal::{Entry, Health, Journal};
 use crate::shard::{Mail, Shard};
 use crate::stream::StreamHandle;
 use crate::telemetry;
@@ -33,10 +34,17 @@ impl Dispatch {
     /// Hands on what comes in until `quits` turns true; what was read by then is still handed on.
     pub(super) async fn run(
         mut self,
+        tail: Vec<(BareJid, Message)>,
         mut inbound: mpsc::Receiver<Inbound>,
         mut reloads: watch::Receiver<Option<Arc<Config>>>,
         mut quits: watch::Receiver<bool>,
     ) {
+        // Before anything new is handed on, so that the order within each room is kept.
+        tokio::select! {
+            biased;
+            () = turned(&mut quits) => {}
+            () = self.repeat(tail) => {}
+        }
         let received = metrics::counter!(telemetry::STANZAS_IN, "domain" => self.domain.clone());
         loop {
             tokio::select! {
@@ -61,12 +69,30 @@ impl Dispatch {
         }
     }
 
-    /// Has the rooms repeat what was durable but may not have been heard, before anything new is handed on.
-    pub(super) async fn repeat(&self, tail: Vec<(BareJid, Message)>) {
-        for (room, message) in tail {
-            let shard = self.shard_of(room.as_str());
-            self.shards[shard].send(Mail::Repeat(room, Arc::new(message))).await;
+    /// Has the rooms repeat what was durable but may not have been heard.
+    async fn repeat(&self, tail: Vec<(BareJid, Message)>) {
+        if tail.is_empty() {
+            return;
         }
+        let mut rooms: BTreeMap<BareJid, Vec<Message>> = BTreeMap::new();
+        for (room, message) in tail {
+            rooms.entry(room).or_default().push(message);
+        }
+        let (repeated, mut all_repeated) = mpsc::unbounded_channel();
+        let awaited = rooms.len();
+        for (room, messages) in rooms {
+            let shard = self.shard_of(room.as_str());
+            self.shards[shard].send(Mail::Repeat(room, messages.into(), repeated.clone())).await;
+        }
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            drop(repeated);
+            for _ in 0..awaited {
+                // A shard that ended first left something unsaid: that stays for the next to start.
+                let Some(()) = all_repeated.recv().await else { return };
+            }
+            journal.submit(Entry::Repeated).await;
+        });
     }
 
     async fn hand_on(&self, inbound: Inbound) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::Message;
 use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{info, warn};
 
 use super::dispatch::Dispatch;
@@ -15,14 +16,21 @@ use super::{DomainStatus, Phase, ServiceError, turned};
 use crate::config::{Config, ConfigError, Service};
 use crate::journal::{self, Journal};
 use crate::shard::{self, Shard};
-use crate::store::SqlStore;
+use crate::store::{SqlStore, StoreError};
 use crate::stream::{Limits, Stream, StreamConfig};
 use crate::telemetry;
 
 /// The most stanzas that wait in one shard.
 const MAILBOX_MAX: usize = 1_000;
+/// How long what was begun may take to become durable and be said; then it is let go, for a server or a database that
+/// is away would hold the end up for ever. Nobody was told what is not durable; what was not said is said at the start.
+const DRAIN: Duration = Duration::from_millis(2_500);
 /// How long the last words may take to be handed on.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_millis(1_200);
+/// How long giving the lease back may take; else it runs out by itself.
+const GIVING_BACK: Duration = Duration::from_millis(700);
+/// How often the tail is asked for until the store answers.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// What a domain is assembled from.
 pub(super) struct Setup {
@@ -62,7 +70,10 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     #[expect(clippy::cast_precision_loss, reason = "an epoch counts takeovers")]
     metrics::gauge!(telemetry::EPOCH, "domain" => domain.clone()).set(epoch.0 as f64);
 
-    let tail = tail(&setup.store, &domain, held.lease.mark).await;
+    let tail = tokio::select! {
+        tail = tail(&setup.store, &domain, held.lease.mark) => tail,
+        () = turned(&mut ends) => return Ok(()),
+    };
     let (stream, inbound) = Stream::start(stream_config, epoch.0.unsigned_abs());
     let rules = Arc::new(setup.service.rules());
     let (notices, heeded): (Vec<_>, Vec<_>) = (0..setup.shards).map(|_| mpsc::unbounded_channel()).unzip();
@@ -74,6 +85,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
             epoch,
             seq: held.lease.seq,
             mark: held.lease.mark,
+            has_tail: !tail.is_empty(),
             group_max: setup.group_max,
             queue_max: setup.queue_max,
             notices,
@@ -107,48 +119,64 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     let mut keeping = tokio::spawn(terms.keep(held, returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
     let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
-    dispatch.repeat(tail).await;
     let (quit, quits) = watch::channel(false);
-    let mut dispatching = tokio::spawn(dispatch.run(inbound, setup.reloads, quits));
+    let mut dispatching = tokio::spawn(dispatch.run(tail, inbound, setup.reloads, quits));
 
+    // Told to stop, the journal may end by itself: that is no loss of the lease.
     let is_lost = tokio::select! {
+        biased;
         () = turned(&mut ends) => false,
         kept = &mut keeping => matches!(kept, Ok(Kept::Lost)),
         _ = &mut journal_runs => true,
     };
     quit.send_replace(true);
-    let _ = (&mut dispatching).await;
-    for shard in shards_run {
-        let _ = shard.await;
-    }
-    if !journal_runs.is_finished() {
-        let _ = (&mut journal_runs).await;
+    let hangers_on: Vec<_> =
+        shards_run.iter().chain([&dispatching, &journal_runs]).map(JoinHandle::abort_handle).collect();
+    let is_drained = tokio::time::timeout(DRAIN, async {
+        let _ = (&mut dispatching).await;
+        for shard in shards_run {
+            let _ = shard.await;
+        }
+        if !journal_runs.is_finished() {
+            let _ = (&mut journal_runs).await;
+        }
+    });
+    if is_drained.await.is_err() {
+        warn!(domain, "not everything could be finished; what is durable and was not heard is said at the next start");
+        hangers_on.iter().for_each(AbortHandle::abort);
     }
     let _ = tokio::time::timeout(FAREWELL, stream.close()).await;
     give_back.send_replace(true);
-    if !keeping.is_finished() {
-        let _ = (&mut keeping).await;
+    if !keeping.is_finished() && tokio::time::timeout(GIVING_BACK, &mut keeping).await.is_err() {
+        warn!(domain, "lease: not given back; it runs out by itself");
+        keeping.abort();
     }
     setup.status.enter(Phase::Ended);
     if is_lost {
         return Err(ServiceError::SteppedDown(domain));
     }
-    info!(domain, "stopped: everything said is durable and handed on");
+    info!(domain, "stopped: everything said is durable");
     Ok(())
 }
 
 /// What may not have been heard of a node that died: messages durable after the last mark it stored.
 async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Message)> {
-    match store.tail(domain, mark).await {
-        Ok(tail) => {
-            if !tail.is_empty() {
-                info!(domain, messages = tail.len(), mark, "repeating what may not have been heard, ids unchanged");
+    loop {
+        match store.tail(domain, mark).await {
+            Ok(tail) => {
+                if !tail.is_empty() {
+                    info!(domain, messages = tail.len(), mark, "repeating what may not have been heard, ids unchanged");
+                }
+                return tail;
             }
-            tail
-        }
-        Err(why) => {
-            warn!(domain, %why, "not repeating what may not have been heard; it is in the archive");
-            Vec::new()
+            Err(StoreError::Unavailable(why)) => {
+                warn!(domain, %why, "what may not have been heard cannot be read yet; trying again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(why @ (StoreError::Damaged { .. } | StoreError::Fenced { .. })) => {
+                warn!(domain, %why, "not repeating what may not have been heard; it is in the archive");
+                return Vec::new();
+            }
         }
     }
 }

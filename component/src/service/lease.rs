@@ -38,7 +38,11 @@ impl Terms {
     ) -> Result<Option<Held>, OpenError> {
         let mut told = String::new();
         loop {
-            let obstacle = match self.attempt().await {
+            let attempt = tokio::select! {
+                attempt = self.attempt() => attempt,
+                () = turned(stop) => return Ok(None),
+            };
+            let obstacle = match attempt {
                 Ok(Ok(held)) => return Ok(Some(held)),
                 Ok(Err(holder)) => holder,
                 Err(why) => why.to_string(),

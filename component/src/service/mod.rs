@@ -10,6 +10,7 @@ mod lobby;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +20,9 @@ use crate::config::{Config, ConfigError};
 use crate::store::{OpenError, SqlStore, StoreConfig};
 pub use domain::stream_config;
 pub use status::{DomainStatus, Phase, Status};
+
+/// How long the database may take to say goodbye.
+const CLOSING: Duration = Duration::from_millis(300);
 
 /// Why the program ends by itself.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +74,10 @@ pub async fn serve(
 ) -> Result<(), ServiceError> {
     let (ending, ends) = watch::channel(false);
     let http = http::serve(config.http.listen, status.clone(), counted, ends.clone()).await?;
-    let store = open_store(&config).await?;
+    let store = tokio::select! {
+        store = open_store(&config) => store?,
+        () = turned(&mut stop) => return Ok(()),
+    };
     let mut domains = JoinSet::new();
     for (service, status) in config.services.into_iter().zip(status.domains()) {
         let setup = domain::Setup {
@@ -109,7 +116,7 @@ pub async fn serve(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
-    store.close().await;
+    let _ = tokio::time::timeout(CLOSING, store.close()).await;
     if let Some(http) = http {
         http.abort();
     }

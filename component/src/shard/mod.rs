@@ -37,13 +37,16 @@ pub struct Setup {
     pub idle: Duration,
 }
 
+/// Told once for each [`Mail::Repeat`] when its words are in the journal's queue.
+pub type Repeated = mpsc::UnboundedSender<()>;
+
 /// What a shard hears from the service.
 #[derive(Debug)]
 pub enum Mail {
     /// A stanza for one of its rooms.
     Stanza(Arc<Inbound>),
-    /// A message of one of its rooms that may not have been heard.
-    Repeat(BareJid, Arc<Message>),
+    /// Messages of one of its rooms that may not have been heard, oldest first.
+    Repeat(BareJid, Arc<[Message]>, Repeated),
     /// New rules: rooms obey them from the next stanza on.
     Rules(Arc<ServiceRules>),
 }

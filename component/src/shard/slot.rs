@@ -7,7 +7,9 @@ use std::time::Instant;
 use tandem_muc_core::record::Message;
 use tandem_muc_core::room::{Input, Outcome, Room};
 use tandem_muc_core::stanza::Inbound;
+use tandem_muc_core::time::Moment;
 
+use super::Repeated;
 use super::clock::Clock;
 use crate::journal::Life;
 
@@ -25,10 +27,19 @@ pub(super) enum Slot {
 pub(super) enum Errand {
     /// A stanza came.
     Stanza(Arc<Inbound>),
-    /// A message may not have been heard.
-    Repeat(Arc<Message>),
+    /// These messages may not have been heard; who waits for them is told when they are on their way.
+    Repeat(Arc<[Message]>, Repeated),
     /// The moment it asked for has come.
     Tick,
+}
+
+impl Errand {
+    /// Nothing more is to be done about what was to be repeated.
+    pub(super) fn note_repeated(&self) {
+        if let Errand::Repeat(_, repeated) = self {
+            let _ = repeated.send(());
+        }
+    }
 }
 
 /// A room in memory.
@@ -40,6 +51,8 @@ pub(super) struct Live {
     pub(super) turn: u64,
     /// The turn the journal was asked to settle.
     pub(super) asked: Option<u64>,
+    /// When it is to be woken.
+    pub(super) wake: Option<Moment>,
     pub(super) touched: Instant,
 }
 
@@ -50,7 +63,10 @@ impl Live {
         match errand {
             Errand::Stanza(inbound) => self.room.handle(clock.now(), Input::Stanza(inbound), &mut outcome),
             Errand::Tick => self.room.handle(clock.now(), Input::Tick, &mut outcome),
-            Errand::Repeat(message) => outcome.outbound.extend(self.room.repeat(message)),
+            Errand::Repeat(messages, _) => {
+                outcome.outbound.extend(messages.iter().filter_map(|message| self.room.repeat(message)));
+                outcome.wake = self.wake;
+            }
         }
         self.touched = Instant::now();
         self.turn += 1;

@@ -22,6 +22,11 @@ use crate::telemetry;
 
 /// How often idle rooms are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Rooms asked of the store at once; while so many are awaited the mailbox waits, so that names made up by a
+/// stranger fill neither memory nor the store's queue.
+const LOADS_MAX: usize = 256;
+/// The pause before a room that could not be loaded is asked for again, where nobody is there to be told to wait.
+const AGAIN: Duration = Duration::from_millis(250);
 
 pub(super) struct Task {
     setup: Setup,
@@ -30,7 +35,11 @@ pub(super) struct Task {
     loads: mpsc::UnboundedReceiver<Load>,
     loaded: mpsc::UnboundedSender<Load>,
     rooms: HashMap<BareJid, Slot, RandomState>,
+    /// At most one for each room: the one its [`Live`] knows.
     wakes: BTreeSet<(Moment, BareJid)>,
+    /// Rooms the store was asked for.
+    loading: usize,
+    is_open: bool,
     clock: Clock,
     lives: u64,
 }
@@ -45,32 +54,32 @@ impl Task {
     pub(super) fn new(setup: Setup, mailbox: mpsc::Receiver<Mail>, notices: mpsc::UnboundedReceiver<Notice>) -> Task {
         let (loaded, loads) = mpsc::unbounded_channel();
         let rooms = HashMap::with_hasher(RandomState::default());
-        Task { setup, mailbox, notices, loads, loaded, rooms, wakes: BTreeSet::new(), clock: Clock::start(), lives: 0 }
+        let (wakes, clock) = (BTreeSet::new(), Clock::start());
+        Task { setup, mailbox, notices, loads, loaded, rooms, wakes, loading: 0, is_open: true, clock, lives: 0 }
     }
 
     pub(super) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP);
-        let mut is_open = true;
-        while is_open || self.is_loading() {
+        while self.is_open || self.loading > 0 {
             let wake = self.wakes.first().map(|(moment, _)| self.clock.instant(*moment));
+            let may_take = self.is_open && self.loading < LOADS_MAX;
+            // The mailbox comes last: under load it is never empty, and what is rare must not wait for that.
             tokio::select! {
                 biased;
                 Some(notice) = self.notices.recv() => self.heed(notice),
                 Some(load) = self.loads.recv() => self.settle_in(load).await,
-                mail = self.mailbox.recv(), if is_open => match mail {
-                    Some(Mail::Stanza(inbound)) => self.receive(inbound.to.to_bare(), Errand::Stanza(inbound)).await,
-                    Some(Mail::Repeat(jid, message)) => self.receive(jid, Errand::Repeat(message)).await,
-                    Some(Mail::Rules(rules)) => self.obey(rules),
-                    None => is_open = false,
-                },
                 () = at(wake), if wake.is_some() => self.wake().await,
                 _ = sweep.tick() => self.sweep().await,
+                mail = self.mailbox.recv(), if may_take => match mail {
+                    Some(Mail::Stanza(inbound)) => self.receive(inbound.to.to_bare(), Errand::Stanza(inbound)).await,
+                    Some(Mail::Repeat(jid, messages, repeated)) => {
+                        self.receive(jid, Errand::Repeat(messages, repeated)).await;
+                    }
+                    Some(Mail::Rules(rules)) => self.obey(rules),
+                    None => self.is_open = false,
+                },
             }
         }
-    }
-
-    fn is_loading(&self) -> bool {
-        self.rooms.values().any(|slot| matches!(slot, Slot::Loading(_)))
     }
 
     async fn receive(&mut self, jid: BareJid, errand: Errand) {
@@ -78,33 +87,34 @@ impl Task {
             Some(Slot::Live(_)) => self.handle(&jid, errand).await,
             Some(Slot::Loading(waiting)) if waiting.len() < self.setup.mailbox_max => waiting.push_back(errand),
             Some(Slot::Loading(_)) => self.refuse(&errand, &please_wait()).await,
-            None => {
-                self.load(&jid);
-                self.rooms.insert(jid, Slot::Loading(VecDeque::from([errand])));
-            }
+            None => self.load(jid, VecDeque::from([errand]), Duration::ZERO),
         }
     }
 
-    fn load(&self, jid: &BareJid) {
+    fn load(&mut self, jid: BareJid, waiting: VecDeque<Errand>, pause: Duration) {
         let (store, domain, jid, loaded) =
-            (self.setup.store.clone(), self.setup.domain.clone(), jid.clone(), self.loaded.clone());
+            (self.setup.store.clone(), self.setup.domain.clone(), jid, self.loaded.clone());
         let wanted = HistoryWanted::UpTo(self.setup.rules.history_max);
+        self.loading += 1;
+        self.rooms.insert(jid.clone(), Slot::Loading(waiting));
         tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
             let image = store.load_room(&domain, &jid, wanted).await;
             let _ = loaded.send(Load { jid, image });
         });
     }
 
     async fn settle_in(&mut self, Load { jid, image }: Load) {
+        self.loading -= 1;
         let Some(Slot::Loading(waiting)) = self.rooms.remove(&jid) else { return };
         let room = match image {
             Ok(Some(image)) => Room::restore(jid.clone(), self.setup.rules.clone(), image),
             Ok(None) => Room::vacant(new_room_id(), jid.clone(), self.setup.rules.clone()),
-            Err(why) => return self.turn_away(&jid, waiting, &why).await,
+            Err(why) => return self.turn_away(jid, waiting, &why).await,
         };
         self.lives += 1;
         let life = Life { room: room.id(), jid: jid.clone(), nth: self.life_number(), shard: self.setup.nth };
-        let live = Live { room, life, turn: 0, asked: None, touched: Instant::now() };
+        let live = Live { room, life, turn: 0, asked: None, wake: None, touched: Instant::now() };
         self.rooms.insert(jid.clone(), Slot::Live(Box::new(live)));
         for errand in waiting {
             // A vacant room is let go at once, so one that waited with others may find it gone.
@@ -116,7 +126,7 @@ impl Task {
         self.lives << 8 | (self.setup.nth as u64 & 0xff)
     }
 
-    async fn turn_away(&self, jid: &BareJid, waiting: VecDeque<Errand>, why: &StoreError) {
+    async fn turn_away(&mut self, jid: BareJid, waiting: VecDeque<Errand>, why: &StoreError) {
         let answer = match why {
             StoreError::Damaged { .. } => {
                 error!(room = %jid, why = %why, "room damaged: it cannot be loaded; all others go on");
@@ -127,8 +137,16 @@ impl Task {
                 please_wait()
             }
         };
-        for errand in waiting {
+        let (repeats, others): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(|errand| matches!(errand, Errand::Repeat(..)));
+        for errand in others {
             self.refuse(&errand, &answer).await;
+        }
+        match why {
+            StoreError::Unavailable(_) if self.is_open && !repeats.is_empty() => self.load(jid, repeats, AGAIN),
+            // The next to start tries again.
+            StoreError::Unavailable(_) | StoreError::Fenced { .. } => {}
+            StoreError::Damaged { .. } => repeats.iter().for_each(Errand::note_repeated),
         }
     }
 
@@ -143,21 +161,25 @@ impl Task {
     async fn handle(&mut self, jid: &BareJid, errand: Errand) {
         let Some(Slot::Live(live)) = self.rooms.get_mut(jid) else { return };
         let outcome = live.run(self.clock, &errand);
-        if let Some(moment) = outcome.wake {
-            self.wakes.insert((moment, jid.clone()));
+        if live.wake != outcome.wake {
+            if let Some(before) = std::mem::replace(&mut live.wake, outcome.wake) {
+                self.wakes.remove(&(before, jid.clone()));
+            }
+            self.wakes.extend(outcome.wake.map(|moment| (moment, jid.clone())));
         }
         let has_facts = !outcome.records.is_empty();
         let (is_vacant, is_untouched) = (live.room.is_vacant(), live.turn == 1);
         if has_facts || !outcome.outbound.is_empty() {
-            let asked = match errand {
-                Errand::Stanza(inbound) => Some(inbound),
-                Errand::Repeat(_) | Errand::Tick => None,
+            let asked = match &errand {
+                Errand::Stanza(inbound) => Some(inbound.clone()),
+                Errand::Repeat(..) | Errand::Tick => None,
             };
             let (life, records, words) = (live.life.clone(), outcome.records, outcome.outbound);
             self.setup.journal.submit(Entry::Said { life, records, words, asked }).await;
         }
+        errand.note_repeated();
         if is_vacant && is_untouched && !has_facts {
-            self.rooms.remove(jid);
+            self.forget(jid);
         } else if is_vacant {
             self.ask_to_settle(jid).await;
         }
@@ -173,6 +195,14 @@ impl Task {
         self.setup.journal.submit(entry).await;
     }
 
+    fn forget(&mut self, jid: &BareJid) {
+        if let Some(Slot::Live(live)) = self.rooms.remove(jid)
+            && let Some(moment) = live.wake
+        {
+            self.wakes.remove(&(moment, jid.clone()));
+        }
+    }
+
     fn heed(&mut self, notice: Notice) {
         match notice {
             Notice::Settled { life, turn } => {
@@ -181,12 +211,12 @@ impl Task {
                     && live.turn == turn
                     && (live.room.is_quiet() || live.room.is_vacant())
                 {
-                    self.rooms.remove(&life.jid);
+                    self.forget(&life.jid);
                 }
             }
             Notice::Damaged { life } => {
                 if matches!(self.rooms.get(&life.jid), Some(Slot::Live(live)) if live.life == life) {
-                    self.rooms.remove(&life.jid);
+                    self.forget(&life.jid);
                 }
             }
         }
@@ -198,6 +228,9 @@ impl Task {
             && *moment <= now
             && let Some((_, jid)) = self.wakes.pop_first()
         {
+            if let Some(Slot::Live(live)) = self.rooms.get_mut(&jid) {
+                live.wake = None;
+            }
             self.handle(&jid, Errand::Tick).await;
         }
     }
