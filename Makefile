@@ -10,6 +10,7 @@ PYTEST_ARGS ?=
 PYTHON := /usr/bin/python3
 CARGO  := cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+E2E     = TANDEM_MUC_BIN=$(TARGET)/debug/tandem-muc PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -c tests/e2e/pytest.ini tests/e2e $(PYTEST_ARGS)
 
 help: ## this list
 	@if [ -t 1 ] && [ -z "$${NO_COLOR:-}" ]; then bold=$$(tput bold 2>/dev/null || true); plain=$$(tput sgr0 2>/dev/null || true); fi; \
@@ -25,8 +26,10 @@ demo: ## a room on a real server that survives kill -9, in a minute (SERVER=pros
 
 test: needs-test ## everything: engines, scenarios, both databases, both servers (installs what is missing)
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace
-	@$(MAKE) --no-print-directory e2e-only
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
+	$(CARGO) test --workspace 2>&1 | tee "$$said"; \
+	$(E2E) 2>&1 | tee -a "$$said"; \
+	echo; echo "Skipped:"; grep -iE '^SKIPPED|: skipped|skipped:|skipped \(' "$$said" | sort -u | sed 's/^/  /' || echo "  nothing"
 
 test-engine: ## the pure engines and their scenario scripts: seconds, no server, no database
 	$(CARGO) test -p tandem-muc-core
@@ -37,11 +40,7 @@ test-stores: needs-test ## one contract suite on SQLite and on a PostgreSQL of i
 
 test-e2e: needs-test ## real Prosody, real ejabberd, real clients, kill -9 (PYTEST_ARGS='-k kill')
 	$(CARGO) build --bin tandem-muc
-	@$(MAKE) --no-print-directory e2e-only
-
-.PHONY: e2e-only
-e2e-only:
-	TANDEM_MUC_BIN=$(TARGET)/debug/tandem-muc PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -c tests/e2e/pytest.ini tests/e2e $(PYTEST_ARGS)
+	$(E2E)
 
 bench: ## one table: engine, fan-out beside its limit, group commit, memory
 	@tests/needs.sh test

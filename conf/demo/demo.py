@@ -5,6 +5,7 @@ Everything is thrown away afterwards. Each line with a tick was verified; the de
 """
 
 import argparse
+import functools
 import signal
 import statistics
 import sys
@@ -24,7 +25,8 @@ from screen import Screen  # noqa: E402
 
 HOST, SERVICE, SECRET = "localhost", "conference.localhost", "demo-secret"
 ACCOUNTS = {"alice": "alice", "bob": "bob", "you": "you"}
-NAMES = {"prosody": ("Prosody", Prosody), "ejabberd": ("ejabberd", Ejabberd)}
+# As conf/prosody/ has it: otherwise Prosody holds small stanzas back for up to 40 ms.
+NAMES = {"prosody": ("Prosody", functools.partial(Prosody, nagle=False)), "ejabberd": ("ejabberd", Ejabberd)}
 BEFORE = [
     ("Alice", "Morning, Bob. Is anybody writing this down?"),
     ("Bob", "The room is: every line, before anyone hears it."),

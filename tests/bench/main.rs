@@ -15,11 +15,11 @@ fn main() {
     let picked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wants = |name: &str| picked.is_empty() || picked.iter().any(|pick| pick == name);
     let mut table = Table::default();
-    if wants("engine") {
-        engine::run(&mut table);
-    }
     if wants("memory") {
         memory::run(&mut table);
+    }
+    if wants("engine") {
+        engine::run(&mut table);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -24,8 +24,7 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert!(store.renew(SERVICE, "a", epoch, 60_000).await.expect("whoever did not ask meanwhile notices nothing"));
     load(&store, &hall()).await.expect("a room");
-    let mut after = 1;
-    for ending in [Ending::Fast, Ending::Immediate] {
+    for (after, ending) in (1..).zip([Ending::Fast, Ending::Immediate]) {
         let speech = [fact(Record::Spoken(Arc::new(spoken(after, "a"))))];
         lock(&server).stop(ending);
         for _ in 0..2 {
@@ -40,7 +39,6 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
         store.append(&fence(epoch, after), &speech, None).await.expect("written");
         assert!(store.renew(SERVICE, "a", epoch, 60_000).await.expect("answers"));
         assert_eq!(load(&store, &hall()).await.expect("a room").last_seq, Seq(after));
-        after += 1;
     }
 }
 

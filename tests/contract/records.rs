@@ -230,3 +230,15 @@ pub(crate) async fn a_destroyed_room_makes_way_for_a_new_one(place: Arc<Place>) 
     let twice = store.append(&fence(epoch, 2), &[again], None).await;
     assert!(matches!(twice, Err(tandem_muc::store::StoreError::Damaged { .. })), "{twice:?}");
 }
+
+pub(crate) async fn a_large_group_comes_back_whole_and_in_order(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let config = RoomConfig { history_max: 1_000, ..RoomConfig::default() };
+    store.append(&fence(epoch, 0), &[fact(created(config))], None).await.expect("written");
+    let said: Vec<Message> = (1..=487).map(|seq| spoken(seq, &format!("number {seq}"))).collect();
+    let facts: Vec<Fact> = said.iter().map(|message| fact(Record::Spoken(Arc::new(message.clone())))).collect();
+    store.append(&fence(epoch, 1), &facts, None).await.expect("written");
+    let image = load(&store, &hall()).await.expect("a room");
+    assert!(image.history.iter().map(|message| &**message).eq(&said));
+}

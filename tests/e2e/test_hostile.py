@@ -19,6 +19,7 @@ class Case:
     name: str
     xml: str
     stopped_by: tuple[str, ...] = ()  # servers that close the sender's connection instead of passing it on
+    fatal_to: tuple[str, ...] = ()  # servers that end themselves of it, whoever it is for
 
 
 def message(inner: str, attributes: str = "type='groupchat'") -> str:
@@ -60,9 +61,11 @@ CASES = [
     Case("two muc elements", presence(f"<x xmlns='{MUC}'/><x xmlns='{MUC}'><password>p</password></x>")),
     Case("two admin queries", iq(f"<query xmlns='{MUC}#admin'/><query xmlns='{MUC}#admin'/>", "set")),
     Case("nothing in a message", message("")),
-    Case("20,000 nested elements", message("<body>x</body>" + "<a>" * DEEP + "</a>" * DEEP)),
-    Case("20,000 nested elements in an iq", iq("<a>" * DEEP + "</a>" * DEEP, "set")),
-    Case("20,000 siblings", message("<body>x</body>" + "<a xmlns='urn:a'/>" * DEEP)),
+    Case("1,000 nested elements", message("<body>x</body>" + "<a>" * 1000 + "</a>" * 1000)),
+    Case("1,000 nested elements in an iq", iq("<a>" * 1000 + "</a>" * 1000, "set")),
+    Case("20,000 nested elements", message("<body>x</body>" + "<a>" * DEEP + "</a>" * DEEP), fatal_to=("ejabberd",)),
+    Case("20,000 nested elements in an iq", iq("<a>" * DEEP + "</a>" * DEEP, "set"), fatal_to=("ejabberd",)),
+    Case("20,000 siblings", message("<body>x</body>" + "<a/>" * DEEP)),
     Case("attribute of 20 KB", message(f"<body>x</body><x xmlns='urn:x' a='{'y' * 20_480}'/>")),
     Case("id of 20 KB", message("<body>x</body>", f"type='groupchat' id='{'i' * 20_480}'")),
     Case("500 attributes", message("<body>x</body><x xmlns='urn:x' " + " ".join(f"a{n}='1'" for n in range(500)) + "/>")),
@@ -111,11 +114,16 @@ def scene(server, node, people):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_room_outlives(scene, server, case):
-    component, alice, bob, mallory = scene
+def test_a_room_outlives(server, case, request):
+    if server.name in case.fatal_to:
+        pytest.skip(f"{server.name} itself dies of {case.name}, even where no component is attached")
+    component, alice, bob, mallory = request.getfixturevalue("scene")
     before = component.identity
     assert len(before[1]) == 1, "one process, one stream"
     mallory.send(case.xml)
+    if len(case.xml) > 4096:
+        # The servers' XML parser (expat since 2024) puts a long unfinished tag aside until twice as much has come.
+        mallory.send(" " * 2 * len(case.xml))
     if server.name in case.stopped_by:
         mallory.until(lambda: not mallory.is_online or mallory.heard[-1].condition, "the server to stop it")
     else:

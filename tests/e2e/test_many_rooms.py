@@ -27,6 +27,30 @@ def test_ten_thousand_rooms_do_not_delay_the_first_answer(server, node, people):
     assert answered - ready < 1.0, f"the first room answered {answered - ready:.2f} s after readiness"
     assert ready - began < 5.0, f"readiness took {ready - began:.2f} s"
 
+    first, count, last = _rooms(bob, "<max>40</max>")
+    assert count == ROOMS and len(first) == 40 and first == sorted(first, key=_name)
+    second, _, _ = _rooms(bob, f"<max>40</max><after>{last}</after>")
+    assert len(second) == 40 and _name(second[0]) > _name(first[-1])
+    back, _, _ = _rooms(bob, f"<max>40</max><before>{second[0]}</before>")
+    assert back == first
+    final, _, _ = _rooms(bob, "<max>3</max><before/>")
+    assert final[-1] == f"hall-{ROOMS - 1}@{bob.service}"
+    unpaged, count, _ = _rooms(bob, None)
+    assert len(unpaged) == 100 and count == ROOMS, "a list without end is cut, and says so"
+
+
+def _name(jid: str) -> str:
+    return jid.split("@")[0]
+
+
+def _rooms(client, page: str | None) -> tuple[list[str], int, str]:
+    """One page of the service's rooms (XEP-0059): JIDs, how many there are in all, the last one's id."""
+    rsm = "{http://jabber.org/protocol/rsm}"
+    asked = "" if page is None else f"<set xmlns='http://jabber.org/protocol/rsm'>{page}</set>"
+    answer = client.ask("get", client.service, f"<query xmlns='http://jabber.org/protocol/disco#items'>{asked}</query>").xml
+    rooms = [item.get("jid") for item in answer.iter("{http://jabber.org/protocol/disco#items}item")]
+    return rooms, int(answer.find(f".//{rsm}count").text), answer.find(f".//{rsm}last").text
+
 
 def _multiply(database, count: int) -> None:
     """Copies the one room and its affiliations under new names, as a database with many rooms would hold them."""

@@ -2,12 +2,14 @@
 
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
 
 import pytest
 from harness import ports
+from harness.client import Refused
 
 SENTENCE = re.compile(r"\w+[^\n]{15,}")
 
@@ -181,3 +183,26 @@ def test_a_database_that_cannot_be_written_is_named(prosody, node):
         failure(component, "run", names=["rooms.db"])
     finally:
         component.folder.chmod(0o700)
+
+
+def test_sighup_takes_changed_rules_over_and_a_broken_file_changes_nothing(prosody, node, people):
+    component = node(prosody)
+    alice, bob = people(prosody, "alice", "bob")
+    alice.create("hall", "Alice")
+    identity = component.identity
+
+    component.settings["service"][0]["creation"] = "admins"
+    component.write_config()
+    component.process.signal(signal.SIGHUP)
+    component.process.wait_until(lambda: "reloaded" in component.process.log.read_text(), "it says that it reloaded", 5)
+    with pytest.raises(Refused) as refused:
+        alice.create("cellar", "Alice")
+    assert refused.value.condition == "not-allowed"
+    bob.enter("hall", "Bob")
+
+    component.settings["service"][0]["creation"] = "nobody"
+    component.write_config()
+    component.process.signal(signal.SIGHUP)
+    component.process.wait_until(lambda: "not reloaded" in component.process.log.read_text(), "it says that it did not reload", 5)
+    alice.say_heard("hall", "still here")
+    assert component.identity == identity

@@ -21,11 +21,22 @@ use crate::tree::{self, Tree};
 
 const SEEDS: u64 = 12;
 const STEPS: u32 = 400;
-const SESSIONS: [&str; 10] =
-    ["olga/1", "adam/1", "adam/2", "mia/1", "mia/2", "nils/1", "nils/2", "nora/1", "oskar/1", "sven/1"];
-const NICKS: [&str; 9] = ["Olga", "Adam", "Mia", "Nils", "NILS", "Nora", "a/b", "\u{1f984}", "Queen"];
-const ROLES: [&str; 5] = ["none", "visitor", "participant", "moderator", "king"];
-const AFFILIATIONS: [&str; 6] = ["none", "outcast", "member", "admin", "owner", "king"];
+/// Who is there, and the nick each one likes best.
+const SESSIONS: [(&str, &str); 10] = [
+    ("olga/1", "Olga"),
+    ("sven/1", "Sven"),
+    ("adam/1", "Adam"),
+    ("adam/2", "Adam"),
+    ("mia/1", "Mia"),
+    ("mia/2", "Mia"),
+    ("nils/1", "Nils"),
+    ("nils/2", "a/b"),
+    ("nora/1", "Nora"),
+    ("oskar/1", "Queen"),
+];
+const NICKS: [&str; 10] = ["Olga", "Adam", "Mia", "Nils", "NILS", "Nora", "a/b", "\u{1f984}", "Queen", "Sven"];
+const ROLES: [&str; 6] = ["none", "visitor", "visitor", "participant", "participant", "moderator"];
+const AFFILIATIONS: [&str; 6] = ["none", "none", "outcast", "member", "admin", "owner"];
 
 /// Chance out of a seed.
 struct Dice {
@@ -75,15 +86,18 @@ fn seeds() -> u64 {
 fn throw(stage: &mut Stage, dice: &mut Dice, views: &mut Views) -> Result<(), String> {
     match dice.below(12) {
         0 => stage.reload()?,
-        1 => stage.pass(dice.below(2_000)),
-        2 if dice.one_in(20) => {
-            stage.wait(dice.below(90_000_000), false)?;
+        1 => stage.pass(dice.below(6_000)),
+        2 if dice.one_in(4) => {
+            stage.wait(dice.below(12_000), false)?;
             views.hear(stage)?;
         }
         _ => {}
     }
-    let who = cast::session(dice.pick(&SESSIONS))?;
-    let text = stanza(dice);
+    // Half of it comes from people who may do something.
+    let among = if dice.one_in(2) { 3 } else { SESSIONS.len() as u64 };
+    let (who, nick) = SESSIONS[usize::try_from(dice.below(among)).expect("an index")];
+    let who = cast::session(who)?;
+    let text = stanza(dice, nick);
     let told = |why: String| format!("{why}\n  after {who} > {text}");
     let asked = inbound(&who, &tree::read(&text).map_err(told)?).map_err(told)?;
     let before = stage.room.image();
@@ -240,7 +254,7 @@ fn rules(dice: &mut Dice) -> ServiceRules {
     ServiceRules {
         creation: if dice.one_in(3) { Creators::Local } else { Creators::Anyone },
         defaults: config(dice),
-        locks_new_rooms: dice.one_in(2),
+        locks_new_rooms: dice.one_in(3),
         occupants_max: 6,
         sessions_max: 2,
         history_max: 8,
@@ -267,79 +281,79 @@ fn config(dice: &mut Dice) -> RoomConfig {
     }
 }
 
-fn stanza(dice: &mut Dice) -> String {
+fn stanza(dice: &mut Dice, nick: &str) -> String {
     let to = match dice.below(8) {
-        0..=3 => "hall".to_owned(),
-        4 => "hall/\u{2800}".to_owned(),
+        0..=4 => "hall".to_owned(),
+        5 if dice.one_in(4) => "hall/\u{2800}".to_owned(),
         _ => format!("hall/{}", dice.pick(&NICKS)),
     };
     match dice.below(10) {
-        0..=3 => presence(dice, &to),
-        4..=6 => message(dice, &to),
+        0..=3 => presence(dice, nick, &to),
+        4..=5 => message(dice, &to),
         _ => iq(dice, &to),
     }
 }
 
-fn presence(dice: &mut Dice, to: &str) -> String {
-    let enters = !dice.one_in(3);
-    let to = if enters { format!("hall/{}", dice.pick(&NICKS)) } else { to.to_owned() };
-    let type_ = if enters && !dice.one_in(6) {
-        String::new()
-    } else {
-        format!("type='{}'", dice.pick(&["unavailable", "unavailable", "probe", "error", "subscribe", "what"]))
-    };
-    let muc = if enters {
-        "<x xmlns='#muc'><password>sesame</password><history maxstanzas='3' seconds='x'/></x>"
-    } else {
-        ""
-    };
-    format!("<presence id='p' {type_} to='{to}'>{muc}{}</presence>", fragments(dice))
+fn presence(dice: &mut Dice, nick: &str, to: &str) -> String {
+    if dice.one_in(5) {
+        let type_ = dice.pick(&["unavailable", "probe", "error", "subscribe", "what"]);
+        return format!("<presence id='p' type='{type_}' to='{to}'>{}</presence>", fragments(dice));
+    }
+    let nick = if dice.one_in(5) { dice.pick(&NICKS) } else { nick };
+    let muc = "<x xmlns='#muc'><password>sesame</password><history maxstanzas='3' seconds='x'/></x>";
+    let muc = if dice.one_in(3) { "" } else { muc };
+    format!("<presence id='p' to='hall/{nick}'>{muc}{}</presence>", fragments(dice))
 }
 
 fn message(dice: &mut Dice, to: &str) -> String {
     let type_ = dice.pick(&["groupchat", "groupchat", "groupchat", "chat", "normal", "headline", "error", "foo", ""]);
+    let to = if type_ == "groupchat" && !dice.one_in(8) { "hall" } else { to };
     let type_ = if type_.is_empty() { String::new() } else { format!("type='{type_}'") };
-    let word = match dice.below(6) {
-        0..=2 => "<body>hello</body>".to_owned(),
-        3 => "<subject>Tea</subject>".to_owned(),
-        4 => format!("<body>{}</body>", "long ".repeat(14)),
+    let word = match dice.below(8) {
+        0..=4 => "<body>hello</body>".to_owned(),
+        5 => "<subject>Tea</subject>".to_owned(),
+        6 => format!("<body>{}</body>", "long ".repeat(14)),
         _ => String::new(),
     };
     format!("<message id='m' {type_} to='{to}'>{word}{}</message>", fragments(dice))
 }
 
 fn iq(dice: &mut Dice, to: &str) -> String {
-    let type_ = dice.pick(&["get", "set", "set", "set", "result", "error", "what"]);
+    let type_ = if dice.one_in(3) { dice.pick(&["get", "get", "result", "error", "what"]) } else { "set" };
     let to = if type_ == "set" && !dice.one_in(5) { "hall" } else { to };
-    let query = match dice.below(8) {
-        0..=2 => format!(
-            "<query xmlns='#admin'>{}{}</query>",
-            item(dice),
-            if dice.one_in(3) { item(dice) } else { String::new() }
-        ),
-        3..=4 => format!("<query xmlns='#owner'>{}</query>", form(dice)),
-        5 if dice.one_in(6) => {
-            "<query xmlns='#owner'><destroy jid='attic'><reason>so</reason></destroy></query>".to_owned()
+    let query = match dice.below(16) {
+        0..=5 => format!("<query xmlns='#admin'>{}</query>", item(dice)),
+        6..=7 => format!("<query xmlns='#admin'>{}{}</query>", item(dice), item(dice)),
+        8..=12 => format!("<query xmlns='#owner'>{}</query>", form(dice)),
+        13 if dice.one_in(8) => {
+            "<query xmlns='#owner'><destroy jid='attic'><reason>so</reason></destroy></query>".into()
         }
-        5 => (*dice.pick(&["<query xmlns='#owner'/>", "<ping xmlns='#ping'/>", "<query xmlns='#info' node='x'/>"]))
-            .to_owned(),
-        6 => "<query xmlns='#items'><set xmlns='#rsm'><max>1</max><before/></set></query>".to_owned(),
-        _ => String::new(),
+        13 => {
+            dice.pick(&["<query xmlns='#owner'/>", "<ping xmlns='#ping'/>", "<query xmlns='#info' node='x'/>"]).into()
+        }
+        14 => "<query xmlns='#items'><set xmlns='#rsm'><max>1</max><before/></set></query>".into(),
+        _ => fragments(dice),
     };
-    let more = if dice.one_in(5) { fragments(dice) } else { String::new() };
+    let more = if dice.one_in(12) { fragments(dice) } else { String::new() };
     format!("<iq id='0123456789abcdefq' type='{type_}' to='{to}'>{query}{more}</iq>")
 }
 
 fn item(dice: &mut Dice) -> String {
-    let jid =
-        dice.pick(&["olga", "adam", "mia", "nils/1", "nora", "oskar", "sven", "elsewhere.net", "example.org", "@"]);
+    let jid = match dice.below(16) {
+        0 => "@",
+        1 => "elsewhere.net",
+        2 => "example.org",
+        _ => dice.pick(&["olga", "adam", "mia", "nils/1", "nora", "oskar", "sven"]),
+    };
     let nick = dice.pick(&NICKS);
-    match dice.below(9) {
-        0..=2 => format!("<item nick='{nick}' role='{}'><reason>so</reason></item>", dice.pick(&ROLES)),
-        3..=5 => format!("<item jid='{jid}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
-        6 => format!("<item jid='{jid}' nick='{nick}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
-        7 => format!("<item nick='{nick}' affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
-        _ => format!("<item affiliation='{}'/>", dice.pick(&AFFILIATIONS)),
+    let affiliation = if dice.one_in(20) { "king" } else { dice.pick(&AFFILIATIONS) };
+    let role = if dice.one_in(20) { "king" } else { dice.pick(&ROLES) };
+    match dice.below(16) {
+        0..=5 => format!("<item nick='{nick}' role='{role}'><reason>so</reason></item>"),
+        6..=11 => format!("<item jid='{jid}' affiliation='{affiliation}'/>"),
+        12..=13 => format!("<item jid='{jid}' nick='{nick}' affiliation='{affiliation}'/>"),
+        14 => format!("<item nick='{nick}' affiliation='{affiliation}'/>"),
+        _ => format!("<item affiliation='{affiliation}'/>"),
     }
 }
 
@@ -348,8 +362,8 @@ fn form(dice: &mut Dice) -> String {
     let mut fields = String::new();
     for _ in 0..dice.below(4) {
         let (name, values): (&str, &[&str]) = match dice.below(10) {
-            0 => ("whois", &["anyone", "moderators", "nobody"]),
-            1 => ("membersonly", &["0", "1", "perhaps"]),
+            0 => ("whois", &["anyone", "moderators", "moderators", "nobody"]),
+            1 => ("membersonly", &["0", "0", "1", "perhaps"]),
             2 => ("moderatedroom", &["true", "false"]),
             3 => ("persistentroom", &["1", "0"]),
             4 => ("roomsecret", &["sesame", ""]),

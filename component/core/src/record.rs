@@ -10,7 +10,7 @@ use crate::muc::{Affiliation, Role, RoomConfig};
 use crate::name::{BareJid, Jid, Nick};
 use crate::time::Utc;
 
-/// The key of a room in the store: positive, chosen at random-in-time when the room is created, never reused.
+/// The key of a room in the store: positive, made of time and chance, never given to a room of another name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RoomId(pub i64);
 

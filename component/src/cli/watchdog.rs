@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::service::Status;
+use crate::service::{DomainStatus, Status};
 
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -22,7 +22,10 @@ pub(super) async fn pet(status: Status) {
             })
             .collect();
         let words = words.join("; ");
-        let mut states = vec![NotifyState::Watchdog];
+        let mut states = Vec::new();
+        if status.domains().all(DomainStatus::is_moving) {
+            states.push(NotifyState::Watchdog);
+        }
         if words != last {
             states.push(NotifyState::Status(&words));
         }

@@ -4,6 +4,7 @@
 //! gathers what waits, appends it to the store behind the fence in one commit, and only then releases the words,
 //! in the order they were handed in. Nobody else has the stream's end: forgetting to wait does not compile.
 
+mod pulse;
 mod task;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::store::{Epoch, SqlStore};
 use crate::stream::StreamHandle;
+
+pub use pulse::Pulse;
 
 /// What a shard hands in.
 #[derive(Debug)]
@@ -118,6 +121,7 @@ pub struct Setup {
 pub struct Journal {
     entries: mpsc::Sender<Entry>,
     health: watch::Receiver<Health>,
+    pulse: Pulse,
     queue_max: usize,
 }
 
@@ -127,9 +131,9 @@ impl Journal {
     pub fn start(setup: Setup, stop: watch::Receiver<bool>) -> (Journal, JoinHandle<()>) {
         let (entries, queue) = mpsc::channel(setup.queue_max);
         let (told, health) = watch::channel(Health::Fine);
-        let queue_max = setup.queue_max;
-        let running = tokio::spawn(task::Task::new(setup, queue, told, stop).run());
-        (Journal { entries, health, queue_max }, running)
+        let (queue_max, pulse) = (setup.queue_max, Pulse::start());
+        let running = tokio::spawn(task::Task::new(setup, queue, told, pulse.clone(), stop).run());
+        (Journal { entries, health, pulse, queue_max }, running)
     }
 
     /// Hands in `entry`, waiting for room in the queue. An entry handed in after the journal ended is dropped:
@@ -146,6 +150,11 @@ impl Journal {
     /// How it fares, to be watched.
     pub fn watch(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// Whether its loop still turns.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Entries that wait.

@@ -1,12 +1,14 @@
 //! The journal's one task: collect, append, release; and what it does about each failure of the store.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::pulse::{BEAT, Pulse};
 use super::{Entry, Health, Life, Notice, Setup};
 use crate::store::{Fact, Fence, StoreError};
 use crate::telemetry;
@@ -25,6 +27,7 @@ pub(super) struct Task {
     setup: Setup,
     queue: mpsc::Receiver<Entry>,
     told: watch::Sender<Health>,
+    pulse: Pulse,
     stop: watch::Receiver<bool>,
     seq: i64,
     /// The last group with something to repeat, and the last mark stored: where they differ, a successor would.
@@ -44,11 +47,13 @@ impl Task {
         setup: Setup,
         queue: mpsc::Receiver<Entry>,
         told: watch::Sender<Health>,
+        pulse: Pulse,
         stop: watch::Receiver<bool>,
     ) -> Task {
         let (seq, mark) = (setup.seq, setup.mark);
         let marks_from = (!setup.has_tail).then_some(mark);
-        Task { setup, queue, told, stop, seq, spoken: mark, stored_mark: mark, marks_from, dead: HashSet::new() }
+        let (spoken, stored_mark) = (mark, mark);
+        Task { setup, queue, told, pulse, stop, seq, spoken, stored_mark, marks_from, dead: HashSet::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -75,10 +80,12 @@ impl Task {
     async fn collect(&mut self, waiting: &mut Vec<Entry>) -> Result<bool, Ended> {
         loop {
             let is_behind = self.marks_from.is_some() && self.stored_mark < self.spoken;
+            self.pulse.beat();
             tokio::select! {
                 biased;
                 count = self.queue.recv_many(waiting, ENTRIES_AT_ONCE) => return Ok(count > 0),
                 () = tokio::time::sleep(QUIET), if is_behind => self.store_mark().await?,
+                () = tokio::time::sleep(BEAT) => {}
             }
         }
     }
@@ -109,8 +116,7 @@ impl Task {
     async fn begin_marks(&mut self) -> Result<(), Ended> {
         let _ = self.append_group(&[]).await?;
         self.marks_from = Some(self.seq);
-        self.spoken = self.seq;
-        self.setup.stream.all_said(self.seq).await;
+        self.say(Vec::new(), true).await;
         Ok(())
     }
 
@@ -183,6 +189,7 @@ impl Task {
         let mut pause = PAUSE_MIN;
         let mut attempts = 0_u32;
         loop {
+            self.pulse.beat();
             let begun = Instant::now();
             let mark = self.mark();
             match self.setup.store.append(&fence, facts, mark).await {
@@ -278,8 +285,14 @@ impl Task {
         }
         let addressees: usize = words.iter().map(|word| word.to.as_slice().len()).sum();
         metrics::counter!(telemetry::STANZAS_OUT, "domain" => self.setup.domain.clone()).increment(addressees as u64);
-        self.setup.stream.say(words, self.seq).await;
-        self.setup.stream.all_said(self.seq).await;
+        let mut saying = pin!(async {
+            self.setup.stream.say(words, self.seq).await;
+            self.setup.stream.all_said(self.seq).await;
+        });
+        // Waiting for a server that is away is no hang of ours.
+        while tokio::time::timeout(BEAT, &mut saying).await.is_err() {
+            self.pulse.beat();
+        }
     }
 
     fn notice(&self, notice: Notice) {

@@ -108,7 +108,12 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
             Shard::start(shard, heeded)
         })
         .unzip();
-    setup.status.enter(Phase::Serving { epoch: epoch.0, health: journal.watch(), stream: stream.state() });
+    setup.status.enter(Phase::Serving {
+        epoch: epoch.0,
+        health: journal.watch(),
+        stream: stream.state(),
+        pulse: journal.pulse(),
+    });
 
     let (give_back, returns) = watch::channel(false);
     let mut keeping = tokio::spawn(terms.keep(held, setup.status.clone(), returns));

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{ServiceError, Status, turned};
+use super::{DomainStatus, ServiceError, Status, turned};
 use crate::telemetry;
 
 #[derive(Clone)]
@@ -60,9 +60,10 @@ pub(super) async fn serve(
     })))
 }
 
-/// 200 as long as the process runs its loops.
+/// 200 as long as every part moves, else 503: only a restart helps.
 async fn health(State(shared): State<Shared>) -> impl IntoResponse {
-    answer(&shared.status, StatusCode::OK)
+    let is_moving = shared.status.domains().all(DomainStatus::is_moving);
+    answer(&shared.status, if is_moving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
 }
 
 /// 200 if every domain is served, else 503 with the reasons.

@@ -2,10 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::journal::Health;
+use crate::journal::{Health, Pulse};
 use crate::stream::StreamState;
+
+/// What a loop may be silent beyond the store's longest answer.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// How the whole process fares.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub struct DomainStatus {
     phase: Arc<Mutex<Phase>>,
     /// Whether the store answered when the lease was last renewed: heard also where nobody says anything.
     store_answers: Arc<AtomicBool>,
+    /// A silence longer than this is a hang: the store's longest answer and some time to spare.
+    patience: Duration,
 }
 
 /// Where a domain stands.
@@ -38,6 +44,8 @@ pub enum Phase {
         health: tokio::sync::watch::Receiver<Health>,
         /// The stream's state.
         stream: tokio::sync::watch::Receiver<StreamState>,
+        /// The journal's pulse.
+        pulse: Pulse,
     },
     /// Ended.
     Ended,
@@ -50,6 +58,7 @@ impl Status {
             domain: service.domain.0.as_str().into(),
             phase: Arc::new(Mutex::new(Phase::Starting)),
             store_answers: Arc::new(AtomicBool::new(true)),
+            patience: Duration::from_millis(config.store.answer_ms) + SPARE,
         };
         Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
     }
@@ -89,6 +98,14 @@ impl DomainStatus {
         }
     }
 
+    /// Whether its parts move: false means a hang, which only a restart can end.
+    pub fn is_moving(&self) -> bool {
+        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => true,
+            Phase::Serving { pulse, .. } => pulse.silence() < self.patience,
+        }
+    }
+
     /// `Ok` if it serves; else the sentence why not.
     pub fn verdict(&self) -> Result<String, String> {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -96,7 +113,7 @@ impl DomainStatus {
             Phase::Starting => Err("starting".to_owned()),
             Phase::WaitingForLease(holder) => Err(format!("waiting for the lease: {holder}")),
             Phase::Ended => Err("ended".to_owned()),
-            Phase::Serving { epoch, health, stream } => {
+            Phase::Serving { epoch, health, stream, .. } => {
                 let health = *health.borrow();
                 match (health, &*stream.borrow()) {
                     (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),

@@ -20,6 +20,9 @@ use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 use rustix::fs::Access;
 
+/// Rows in one statement at most.
+const ROWS_MAX: usize = 64;
+
 /// A database file.
 pub(super) struct SqliteEngine {
     path: PathBuf,
@@ -51,7 +54,7 @@ impl SqliteEngine {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(|e| self.refused(e))?;
-        Ok(SqliteWire { connection, texts: HashMap::new() })
+        Ok(SqliteWire { connection, texts: HashMap::new(), inserts: HashMap::new() })
     }
 
     /// Creates the file for this user alone where there is none; messages are in it. The file itself is never opened
@@ -177,12 +180,25 @@ struct SqliteWire {
     connection: SqliteConnection,
     /// What is sent, by the portable text it is made from.
     texts: HashMap<&'static str, SqlStr>,
+    /// Inserts of many rows, by table and number of rows.
+    inserts: HashMap<(&'static str, usize), SqlStr>,
 }
 
 impl SqliteWire {
     fn text(&mut self, portable: &'static str) -> SqlStr {
         let make = || AssertSqlSafe(std::sync::Arc::<str>::from(dialect::SQLITE.render(portable))).into_sql_str();
         self.texts.entry(portable).or_insert_with(make).clone()
+    }
+
+    fn insert_text(&mut self, into: &Columns, rows: usize) -> SqlStr {
+        let make = || {
+            let names: Vec<&str> = into.columns.iter().map(|&(name, _)| name).collect();
+            let row = format!("({})", vec!["?"; names.len()].join(", "));
+            let all = vec![row; rows].join(", ");
+            let text = format!("INSERT INTO {} ({}) VALUES {all}", into.table, names.join(", "));
+            AssertSqlSafe(std::sync::Arc::<str>::from(text)).into_sql_str()
+        };
+        self.inserts.entry((into.table, rows)).or_insert_with(make).clone()
     }
 
     /// Inside a transaction, which it commits if the fence moved.
@@ -231,13 +247,13 @@ impl Wire for SqliteWire {
 
     fn insert<'a>(&'a mut self, into: &'static Columns, rows: &'a [Vec<Value<'a>>]) -> Answer<'a, ()> {
         Box::pin(async move {
-            let names: Vec<&str> = into.columns.iter().map(|&(name, _)| name).collect();
-            let places = vec!["?"; names.len()].join(", ");
-            let text = format!("INSERT INTO {} ({}) VALUES ({places})", into.table, names.join(", "));
-            let text = AssertSqlSafe(std::sync::Arc::<str>::from(text)).into_sql_str();
-            for row in rows {
-                let query = bind(sqlx::query(text.clone()), row);
+            let mut rest = rows;
+            while !rest.is_empty() {
+                let (some, later) = rest.split_at(batch_of(rest.len()));
+                let query = sqlx::query(self.insert_text(into, some.len()));
+                let query = some.iter().fold(query, |query, row| bind(query, row));
                 query.execute(&mut self.connection).await.map_err(trouble)?;
+                rest = later;
             }
             Ok(())
         })
@@ -268,6 +284,12 @@ impl Wire for SqliteWire {
             }
         })
     }
+}
+
+/// How many of so many rows go into the next statement: a power of two, so that few statements are prepared, and not
+/// too many, for each value is a parameter. Each statement is a trip to the connection's thread and back.
+fn batch_of(rows: usize) -> usize {
+    if rows >= ROWS_MAX { ROWS_MAX } else { 1 << rows.ilog2() }
 }
 
 type LiteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;

@@ -98,9 +98,12 @@ class _Stream(slixmpp.ClientXMPP):
         for plugin in ("xep_0004", "xep_0030", "xep_0045", "xep_0199", "xep_0203"):
             self.register_plugin(plugin)
 
-    def incoming_filter(self, xml):
+    def _spawn_event(self, xml):
         self._ear(xml)
-        return xml
+        try:
+            super()._spawn_event(xml)
+        except Exception:  # COMPAT(slixmpp 1.8, 2022): an address it cannot prepare would close its connection
+            logging.getLogger("slixmpp").debug("not understood", exc_info=True)
 
 
 class Client:
