@@ -1,5 +1,8 @@
 //! Everything a stranger may try to end a stream with.
 
+use tandem_muc_core::ns;
+use tandem_muc_core::stanza::element::{Build, el};
+
 use super::*;
 
 /// Each with whether it is heard as a stanza; what is not heard may be answered or ignored.
@@ -101,4 +104,26 @@ async fn who_says_too_much_is_told_so() {
     }
     assert!(said.starts_with("<iq from='hall@muc.example.org' id='big' type='error' to='a@b/1'><error "), "{said}");
     assert!(said.contains("<policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"), "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_too_long_for_the_server_is_an_error_instead() {
+    let (mut server, stream, _inbound) = attached(pace()).await;
+    for (kind, type_, id) in [(Kind::Message, Type::Groupchat, "speech"), (Kind::Iq, Type::Result, "list")] {
+        let mut list = Stanza::new(kind, type_, jid("hall@muc.example.org")).with_id(Some(id.to_owned()));
+        for _ in 0..10 {
+            list = list.with(el("reason", ns::MUC_ADMIN).with_text(&"long ".repeat(12_000)));
+        }
+        stream.say(vec![Outbound { stanza: list, to: Audience::One(jid("olga@example.org/1")) }], 1).await;
+    }
+    stream.say(vec![word("after")], 1).await;
+    let mut said = String::new();
+    while !said.contains("'after'") {
+        said.push_str(&String::from_utf8_lossy(&soon(server.heard()).await));
+    }
+    assert!(
+        said.starts_with("<iq from='hall@muc.example.org' id='list' type='error' to='olga@example.org/1'>"),
+        "{said}"
+    );
+    assert!(said.contains("<resource-constraint ") && said.len() < 4_096, "{} bytes", said.len());
 }

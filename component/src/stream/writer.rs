@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use tandem_muc_core::stanza::{Outbound, render};
+use tandem_muc_core::stanza::{Condition, Kind, Outbound, Stanza, StanzaError, Type, render};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,9 @@ use super::{Pace, Said};
 
 /// Written in one go; one write for each stanza instead costs a factor 30.
 const WRITE_BYTES: usize = 64 * 1024;
+/// Prosody closes the stream on a stanza over 512 KiB (0.12, `stanza_size_limit`), and would again on its repetition;
+/// the address needs some of it.
+const STANZA_BYTES_MAX: usize = 504 * 1024;
 /// A mark goes behind so many outbounds: often enough that the window never empties, too rare to be felt.
 const MARK_EVERY: u64 = 64;
 /// After so long without a word a mark goes behind the last one.
@@ -286,7 +289,13 @@ async fn put(outbound: &Outbound, domain: &str, buffer: &mut Vec<u8>, socket: &m
         error!(domain, from = %outbound.stanza.from, "a stanza from another domain is not sent");
         return Ok(());
     }
-    let rendered = render(&outbound.stanza);
+    let mut rendered = render(&outbound.stanza);
+    let bytes = rendered.head.len() + rendered.tail.len();
+    if bytes > STANZA_BYTES_MAX {
+        error!(domain, from = %outbound.stanza.from, bytes, "a stanza is too long for the server and not sent");
+        let Some(sorry) = too_long(&outbound.stanza) else { return Ok(()) };
+        rendered = render(&sorry);
+    }
     for to in outbound.to.as_slice() {
         rendered.write_to(to, buffer);
         if buffer.len() >= WRITE_BYTES {
@@ -294,6 +303,14 @@ async fn put(outbound: &Outbound, domain: &str, buffer: &mut Vec<u8>, socket: &m
         }
     }
     Ok(())
+}
+
+/// What goes in the place of an answer that is too long; anything else is left out.
+fn too_long(stanza: &Stanza) -> Option<Stanza> {
+    let is_answer = stanza.kind == Kind::Iq && stanza.type_ == Type::Result;
+    let why = StanzaError::new(Condition::ResourceConstraint, "The answer is too long to be sent.");
+    let error = Stanza::new(Kind::Iq, Type::Error, stanza.from.clone()).with_id(stanza.id.clone());
+    is_answer.then(|| error.with(why.to_element(stanza.from.bare_str())))
 }
 
 async fn flush(buffer: &mut Vec<u8>, socket: &mut OwnedWriteHalf) -> io::Result<()> {
