@@ -4,6 +4,8 @@
 mod lists;
 mod people;
 
+use std::collections::BTreeMap;
+
 use minidom::Element;
 
 use super::privilege::{self, Actor};
@@ -30,14 +32,18 @@ impl Room {
     /// Changes roles and affiliations as the items say.
     pub(super) fn change_people(&mut self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let actor = self.actor(&ask.stanza.from);
-        let items = query.children().filter(|child| child.is("item", ns::MUC_ADMIN));
-        let changes = items.take(ITEMS_MAX).map(|item| self.read_change(item)).collect::<Result<Vec<_>, _>>()?;
+        let items = || query.children().filter(|child| child.is("item", ns::MUC_ADMIN));
+        if items().nth(ITEMS_MAX).is_some() {
+            return Err(Refusal::Malformed("The request has more items than one request may have."));
+        }
+        let changes = items().map(|item| self.read_change(item)).collect::<Result<Vec<_>, _>>()?;
         if changes.is_empty() {
             return Err(Refusal::Malformed("The request has no item."));
         }
         for change in &changes {
             self.may_change(&actor, change)?;
         }
+        must_reserve_apart(&changes)?;
         self.must_keep_lists_sound(&changes)?;
         turn.answer(ask.result(None));
         self.make_changes(&actor, changes, turn);
@@ -146,6 +152,18 @@ impl Room {
             }
         }
     }
+}
+
+/// One request may not reserve one nick for two people: the second would take it from the first.
+fn must_reserve_apart(changes: &[Change]) -> Result<(), Refusal> {
+    let mut holders: BTreeMap<&str, &BareJid> = BTreeMap::new();
+    for change in changes {
+        let Change::Affiliation { who, nick: Some(nick), .. } = change else { continue };
+        if holders.insert(nick.key(), who).is_some_and(|other| other != who) {
+            return Err(Refusal::NickReserved);
+        }
+    }
+    Ok(())
 }
 
 fn must_have_some_privilege(actor: &Actor) -> Result<(), Refusal> {

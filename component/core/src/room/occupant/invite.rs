@@ -21,7 +21,11 @@ impl Room {
         let actor = self.actor(&ask.stanza.from);
         self.may_invite(&actor)?;
         let mut invites = Vec::new();
-        for invite in x.children().filter(|child| child.is("invite", ns::MUC_USER)).take(INVITES_MAX) {
+        let asked = || x.children().filter(|child| child.is("invite", ns::MUC_USER));
+        if asked().nth(INVITES_MAX).is_some() {
+            return Err(Refusal::Malformed("The message invites more people than one message may."));
+        }
+        for invite in asked() {
             let to = invite.attr("to").and_then(|to| Jid::parse(to).ok());
             let to = to.ok_or(Refusal::Malformed("An invitation says whom it is to."))?;
             if self.affiliation(&to.to_bare()) == Affiliation::Outcast {

@@ -274,3 +274,27 @@ fn history_is_as_much_as_was_asked_for() {
     assert_eq!(past("seconds='20' maxstanzas='1'"), 1);
     assert_eq!(past("since='2023-11-14T22:13:50Z'"), 3);
 }
+
+#[test]
+fn a_request_of_too_many_items_changes_nothing() {
+    let mut room = with_three(semi_anonymous());
+    let items = "<item affiliation='member' jid='mia@example.org'/>".repeat(1001);
+    let out =
+        say(&mut room, 2, OLGA, &format!("<iq type='set' id='a' to='hall'><query xmlns='#admin'>{items}</query></iq>"));
+    assert!(out.records.is_empty());
+    let lines = lines(&out);
+    assert!(lines.len() == 1 && lines[0].contains("<bad-request "), "{lines:?}");
+}
+
+#[test]
+fn one_request_does_not_reserve_a_nick_twice() {
+    let mut room = with_three(semi_anonymous());
+    let item = |who: &str, nick: &str| format!("<item affiliation='member' jid='{who}@example.org' nick='{nick}'/>");
+    let mut ask = |items: String| {
+        say(&mut room, 2, OLGA, &format!("<iq type='set' id='a' to='hall'><query xmlns='#admin'>{items}</query></iq>"))
+    };
+    let twice = ask(item("mia", "Star") + &item("nora", "star"));
+    assert!(twice.records.is_empty(), "{:?}", twice.records);
+    assert!(lines(&twice)[0].contains("<conflict "), "{:?}", lines(&twice));
+    assert_eq!(ask(item("mia", "Star") + &item("mia", "star")).records.len(), 1, "for one it may be said twice");
+}
