@@ -103,7 +103,12 @@ impl Dispatch {
             Health::Over { .. } => return,
         }
         if inbound.to.local().is_none() {
-            return self.lobby.answer(inbound).await;
+            let mut health = self.journal.watch();
+            return tokio::select! {
+                biased;
+                () = self.lobby.answer(&inbound) => {}
+                () = unwell(&mut health) => self.ask_to_wait(&inbound).await,
+            };
         }
         let shard = &self.shards[self.shard_of(inbound.to.bare_str())];
         let inbound = Arc::new(inbound);

@@ -116,7 +116,7 @@ pub(super) async fn run(setup: Setup, mut ends: watch::Receiver<bool>) -> Result
     });
 
     let (give_back, returns) = watch::channel(false);
-    let mut keeping = tokio::spawn(terms.keep(held, returns));
+    let mut keeping = tokio::spawn(terms.keep(held, setup.status.clone(), returns));
     let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
     let dispatch = Dispatch { domain: domain.clone(), shards, journal, stream: stream.clone(), lobby };
     let (quit, quits) = watch::channel(false);

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{DomainStatus, ServiceError, Status, turned};
+use crate::telemetry;
 
 #[derive(Clone)]
 struct Shared {
@@ -73,6 +74,10 @@ async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
 
 /// The counters, in the text format of Prometheus.
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+    for domain in shared.status.domains() {
+        let labels = [("domain", domain.domain().to_owned())];
+        metrics::gauge!(telemetry::ATTACHED, &labels).set(if domain.is_attached() { 1.0 } else { 0.0 });
+    }
     ([("content-type", "text/plain; version=0.0.4")], shared.counted.render())
 }
 

@@ -75,7 +75,7 @@ impl Terms {
     }
 
     /// Renews until `stop`; ends early, saying so, when the lease is another's.
-    pub(super) async fn keep(self, mut held: Held, mut stop: watch::Receiver<bool>) -> Kept {
+    pub(super) async fn keep(self, mut held: Held, status: DomainStatus, mut stop: watch::Receiver<bool>) -> Kept {
         let mut beat = tokio::time::interval(Duration::from_millis(self.ttl_ms / 4));
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let epoch = held.lease.epoch;
@@ -84,7 +84,9 @@ impl Terms {
                 () = turned(&mut stop) => break,
                 _ = beat.tick() => {}
             }
-            match self.store.renew(&self.domain, &self.node, epoch, self.ttl_ms).await {
+            let renewed = self.store.renew(&self.domain, &self.node, epoch, self.ttl_ms).await;
+            status.note_store(renewed.is_ok());
+            match renewed {
                 Ok(true) => {}
                 Ok(false) => {
                     warn!(domain = self.domain, epoch = epoch.0, "lease: lost to another node; stepping down");

@@ -21,6 +21,9 @@ const ROOMS_PER_PAGE: u32 = 100;
 /// Room lists asked for at once; more wait, for a list costs the database more than anything a room does.
 const LISTS_AT_ONCE: usize = 2;
 
+/// Room lists that may wait; beyond it who asks is told to try again.
+const LISTS_WAITING_MAX: usize = 64;
+
 /// The service's own voice.
 #[derive(Clone, Debug)]
 pub(super) struct Lobby {
@@ -28,11 +31,13 @@ pub(super) struct Lobby {
     store: SqlStore,
     journal: Journal,
     lists: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 impl Lobby {
     pub(super) fn new(rules: Arc<ServiceRules>, store: SqlStore, journal: Journal) -> Lobby {
-        Lobby { rules, store, journal, lists: Arc::new(Semaphore::new(LISTS_AT_ONCE)) }
+        let (lists, waiting) = (Semaphore::new(LISTS_AT_ONCE), Semaphore::new(LISTS_WAITING_MAX));
+        Lobby { rules, store, journal, lists: Arc::new(lists), waiting: Arc::new(waiting) }
     }
 
     /// Takes new rules over.
@@ -41,18 +46,22 @@ impl Lobby {
     }
 
     /// Answers a stanza to the service's own JID; a list of rooms is fetched beside what comes next.
-    pub(super) async fn answer(&self, inbound: Inbound) {
-        if is_items_request(&inbound) {
-            let lobby = self.clone();
-            tokio::spawn(async move {
-                let permit = lobby.lists.acquire().await;
-                let answer = lobby.items(&inbound).await;
-                drop(permit);
-                lobby.say(answer).await;
-            });
-            return;
+    pub(super) async fn answer(&self, inbound: &Inbound) {
+        if !is_items_request(inbound) {
+            return self.say(self.at_once(inbound)).await;
         }
-        self.say(self.at_once(&inbound)).await;
+        let Ok(place) = self.waiting.clone().try_acquire_owned() else {
+            let busy = no(Condition::ResourceConstraint, "Too many ask for the list of rooms; please try again soon.");
+            return self.say(inbound.error(&busy)).await;
+        };
+        let (lobby, inbound) = (self.clone(), inbound.clone());
+        tokio::spawn(async move {
+            let permit = lobby.lists.acquire().await;
+            let answer = lobby.items(&inbound).await;
+            drop(permit);
+            lobby.say(answer).await;
+            drop(place);
+        });
     }
 
     async fn say(&self, answer: Option<Outbound>) {

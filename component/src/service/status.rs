@@ -1,5 +1,6 @@
 //! What an operator can ask: how each domain fares, in words and as a yes or no.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct DomainStatus {
     phase: Arc<Mutex<Phase>>,
     /// A silence longer than this is a hang: the store's longest answer and some time to spare.
     patience: Duration,
+    /// Whether the store answered when the lease was last renewed: heard also where nobody says anything.
+    store_answers: Arc<AtomicBool>,
 }
 
 /// Where a domain stands.
@@ -55,6 +58,7 @@ impl Status {
             domain: service.domain.0.as_str().into(),
             phase: Arc::new(Mutex::new(Phase::Starting)),
             patience: Duration::from_millis(config.store.answer_ms) + SPARE,
+            store_answers: Arc::new(AtomicBool::new(true)),
         };
         Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
     }
@@ -89,6 +93,19 @@ impl DomainStatus {
         }
     }
 
+    /// Says whether the store answers.
+    pub fn note_store(&self, answers: bool) {
+        self.store_answers.store(answers, Ordering::Relaxed);
+    }
+
+    /// Whether its stream is open.
+    pub fn is_attached(&self) -> bool {
+        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            Phase::Serving { stream, .. } => matches!(&*stream.borrow(), StreamState::Attached { .. }),
+            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => false,
+        }
+    }
+
     /// `Ok` if it serves; else the sentence why not.
     pub fn verdict(&self) -> Result<String, String> {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -101,6 +118,9 @@ impl DomainStatus {
                 match (health, &*stream.borrow()) {
                     (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
                     (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
+                    (Health::Fine, _) if !self.store_answers.load(Ordering::Relaxed) => {
+                        Err("the store does not answer; the lease is not renewed".to_owned())
+                    }
                     (Health::Fine, StreamState::Attached { server, .. }) => {
                         Ok(format!("serving in epoch {epoch}, attached to {server}"))
                     }

@@ -49,6 +49,13 @@ impl History {
         self.kept.iter().map(|kept| kept.message.clone()).collect()
     }
 
+    /// Whether one of the messages was said under this id.
+    pub(super) fn has_said(&self, id: &str) -> bool {
+        let messages = || self.kept.iter().rev().map(|kept| &*kept.message);
+        messages().any(|message| message.origin_id.as_deref() == Some(id))
+            || messages().filter_map(as_said).any(|said| said.id.as_deref() == Some(id))
+    }
+
     /// The newest messages that fit what is wanted, oldest first.
     fn select(&self, wanted: &Wanted) -> impl Iterator<Item = &Kept> {
         let mut chars_left = wanted.chars_max.unwrap_or(usize::MAX);

@@ -194,7 +194,8 @@ impl Room {
     }
 
     /// An error came back from a session: if it means that nobody is there any more, the session is gone
-    /// (§17.4); errors of mere policy are no reason.
+    /// (§17.4); errors of mere policy are no reason. `service-unavailable` is both: what a server says of a session
+    /// that ended when something said to all comes for it, and of one that blocks who wrote to it privately.
     fn notice_error(&mut self, ask: &Inbound, turn: &mut Turn<'_>) {
         let is_gone = match ask.stanza.error_condition() {
             Some(
@@ -204,13 +205,21 @@ impl Room {
                 | Condition::RecipientUnavailable
                 | Condition::Redirect
                 | Condition::RemoteServerNotFound
-                | Condition::RemoteServerTimeout
-                | Condition::ServiceUnavailable,
+                | Condition::RemoteServerTimeout,
             ) => true,
+            Some(Condition::ServiceUnavailable) => self.was_said_to_all(ask),
             Some(_) | None => false,
         };
         if is_gone {
             self.drop_unreachable(&ask.stanza.from, turn);
+        }
+    }
+
+    /// Whether the error answers what everyone heard, as far as its id tells: of private words nothing is kept.
+    fn was_said_to_all(&self, error: &Inbound) -> bool {
+        match (error.stanza.kind, error.to.resource(), &error.stanza.id) {
+            (Kind::Message, Some(_), Some(id)) => self.config.history_max == 0 || self.history.has_said(id),
+            (Kind::Message | Kind::Presence | Kind::Iq, _, _) => true,
         }
     }
 

@@ -101,14 +101,15 @@ impl Room {
         }
     }
 
-    /// Passes the sender's "no" on to the one who invited, if still inside.
+    /// Passes the sender's "no" on to the one who invited, if still inside. Whether that is so the sender is not told:
+    /// else anyone could find out who is inside of a semi-anonymous room.
     pub(in super::super) fn decline(&self, ask: &Inbound, asked: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let to = asked.attr("to").and_then(|to| Jid::parse(to).ok());
         let to = to.ok_or(Refusal::Malformed("A decline says whom it is to."))?;
-        let sessions = self.sessions_of(&to);
-        if sessions.is_empty() {
-            return Err(Refusal::NoSuchOccupant);
+        if self.affiliation(&ask.stanza.from.to_bare()) == Affiliation::Outcast {
+            return Err(Refusal::Banned);
         }
+        let sessions = self.sessions_of(&to);
         let mut decline = el("decline", ns::MUC_USER).with_attr("from", self.name_for_outside(&ask.stanza.from));
         if let Some(reason) = asked.get_child("reason", ns::MUC_USER) {
             decline = decline.with_text_child("reason", &reason.text());
