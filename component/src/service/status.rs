@@ -23,10 +23,10 @@ pub struct Status {
 pub struct DomainStatus {
     domain: Arc<str>,
     phase: Arc<Mutex<Phase>>,
-    /// Whether the store answered when the lease was last renewed: heard also where nobody says anything.
-    store_answers: Arc<AtomicBool>,
     /// A silence longer than this is a hang: the store's longest answer and some time to spare.
     patience: Duration,
+    /// Whether the store answered when the lease was last renewed: heard also where nobody says anything.
+    store_answers: Arc<AtomicBool>,
 }
 
 /// Where a domain stands.
@@ -57,8 +57,8 @@ impl Status {
         let of = |service: &crate::config::Service| DomainStatus {
             domain: service.domain.0.as_str().into(),
             phase: Arc::new(Mutex::new(Phase::Starting)),
-            store_answers: Arc::new(AtomicBool::new(true)),
             patience: Duration::from_millis(config.store.answer_ms) + SPARE,
+            store_answers: Arc::new(AtomicBool::new(true)),
         };
         Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
     }
@@ -85,6 +85,14 @@ impl DomainStatus {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
+    /// Whether its parts move: false means a hang, which only a restart can end.
+    pub fn is_moving(&self) -> bool {
+        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => true,
+            Phase::Serving { pulse, .. } => pulse.silence() < self.patience,
+        }
+    }
+
     /// Says whether the store answers.
     pub fn note_store(&self, answers: bool) {
         self.store_answers.store(answers, Ordering::Relaxed);
@@ -95,14 +103,6 @@ impl DomainStatus {
         match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
             Phase::Serving { stream, .. } => matches!(&*stream.borrow(), StreamState::Attached { .. }),
             Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => false,
-        }
-    }
-
-    /// Whether its parts move: false means a hang, which only a restart can end.
-    pub fn is_moving(&self) -> bool {
-        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => true,
-            Phase::Serving { pulse, .. } => pulse.silence() < self.patience,
         }
     }
 

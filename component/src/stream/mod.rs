@@ -7,6 +7,7 @@
 mod connect;
 pub mod framer;
 mod mark;
+mod padding;
 mod pulse;
 mod read;
 mod session;

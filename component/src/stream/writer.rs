@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
 use super::mark::Mark;
+use super::padding::Burst;
 use super::pulse::Pulse;
 use super::trouble::Cause;
 use super::window::{Trust, Window};
@@ -77,6 +78,7 @@ pub(super) struct Writer<'a> {
     epoch: u64,
     socket: OwnedWriteHalf,
     buffer: Vec<u8>,
+    burst: Burst,
     inlet: &'a mut Inlet,
     /// Marks the reader saw.
     marks: mpsc::Receiver<Mark>,
@@ -105,6 +107,7 @@ impl<'a> Writer<'a> {
             epoch,
             socket,
             buffer: Vec::with_capacity(2 * WRITE_BYTES),
+            burst: Burst::default(),
             inlet,
             marks,
             pulse,
@@ -136,7 +139,7 @@ impl<'a> Writer<'a> {
                 break;
             }
             if let Some(outbound) = self.inlet.window.next() {
-                put(outbound, self.domain, &mut self.buffer, &mut self.socket).await?;
+                put(outbound, self.domain, &mut self.burst, &mut self.buffer, &mut self.socket).await?;
                 self.spoke_at = Instant::now();
                 if self.inlet.window.unmarked() >= MARK_EVERY {
                     self.put_mark();
@@ -148,6 +151,7 @@ impl<'a> Writer<'a> {
             self.publish();
         }
         self.put_due_mark();
+        self.buffer.resize(self.buffer.len() + self.burst.padding(), b' ');
         flush(&mut self.buffer, &mut self.socket).await?;
         self.inlet.window.trim();
         self.publish();
@@ -283,7 +287,13 @@ impl<'a> Writer<'a> {
 }
 
 /// Appends one outbound, an addressee after the other, writing whenever enough came together.
-async fn put(outbound: &Outbound, domain: &str, buffer: &mut Vec<u8>, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn put(
+    outbound: &Outbound,
+    domain: &str,
+    burst: &mut Burst,
+    buffer: &mut Vec<u8>,
+    socket: &mut OwnedWriteHalf,
+) -> io::Result<()> {
     if outbound.stanza.from.domain() != domain {
         // Both servers close the stream on a sender that is not ours; one stanza is the smaller loss.
         error!(domain, from = %outbound.stanza.from, "a stanza from another domain is not sent");
@@ -296,6 +306,7 @@ async fn put(outbound: &Outbound, domain: &str, buffer: &mut Vec<u8>, socket: &m
         let Some(sorry) = too_long(&outbound.stanza) else { return Ok(()) };
         rendered = render(&sorry);
     }
+    burst.count([&rendered.head, &rendered.tail], outbound.to.as_slice().len());
     for to in outbound.to.as_slice() {
         rendered.write_to(to, buffer);
         if buffer.len() >= WRITE_BYTES {
