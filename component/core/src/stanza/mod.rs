@@ -13,7 +13,7 @@ use std::sync::Arc;
 use minidom::Element;
 
 pub use error::{Condition, ErrorType, StanzaError};
-pub use render::{Rendered, escape_attr, render, write_element};
+pub use render::{Rendered, escape_attr, render, write_address, write_element};
 
 use crate::name::Jid;
 

@@ -25,14 +25,27 @@ impl Rendered {
     /// Appends the stanza addressed to `to`.
     pub fn write_to(&self, to: &Jid, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head.as_bytes());
-        if to.is_attr_plain() {
-            out.extend_from_slice(to.as_str().as_bytes());
-        } else {
-            let mut escaped = String::with_capacity(to.as_str().len() + 16);
-            escape_attr(to.as_str(), &mut escaped);
-            out.extend_from_slice(escaped.as_bytes());
-        }
+        write_address(to, out);
         out.extend_from_slice(self.tail.as_bytes());
+    }
+
+    /// What stands between two addresses when the stanza goes to one after the other: one copy instead of two.
+    pub fn seam(&self) -> String {
+        let mut seam = String::with_capacity(self.tail.len() + self.head.len());
+        seam.push_str(&self.tail);
+        seam.push_str(&self.head);
+        seam
+    }
+}
+
+/// Appends `to` as it stands between quotes.
+pub fn write_address(to: &Jid, out: &mut Vec<u8>) {
+    if to.is_attr_plain() {
+        out.extend_from_slice(to.as_str().as_bytes());
+    } else {
+        let mut escaped = String::with_capacity(to.as_str().len() + 16);
+        escape_attr(to.as_str(), &mut escaped);
+        out.extend_from_slice(escaped.as_bytes());
     }
 }
 
