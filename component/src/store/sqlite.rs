@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{
@@ -19,6 +19,10 @@ use super::connection::{Answer, Cell, Columns, Engine, Held, Purpose, Row, Value
 use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 use rustix::fs::Access;
+
+/// Two nodes that open a new file at once turn on its write-ahead log at once, and SQLite tells one of them that the
+/// file is locked without waiting its busy timeout: it is asked again after this pause.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// Rows in one statement at most.
 const ROWS_MAX: usize = 64;
@@ -143,7 +147,17 @@ impl Engine for SqliteEngine {
     }
 
     fn connect(&self, _: Purpose) -> Answer<'_, Box<dyn Wire>, OpenError> {
-        Box::pin(async move { Ok(Box::new(self.open().await?) as Box<dyn Wire>) })
+        Box::pin(async move {
+            let deadline = Instant::now() + self.busy;
+            loop {
+                match self.open().await {
+                    Err(OpenError::Unreachable { .. }) if Instant::now() < deadline => {
+                        tokio::time::sleep(OPEN_PAUSE).await;
+                    }
+                    opened => return Ok(Box::new(opened?) as Box<dyn Wire>),
+                }
+            }
+        })
     }
 
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
