@@ -116,7 +116,7 @@ def scene(server, node, people):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_room_outlives(server, case, request):
     if server.name in case.fatal_to:
-        pytest.skip(f"{server.name} itself dies of {case.name}, even where no component is attached")
+        pytest.skip(f"{server.name} itself dies of {case.name}, before the component hears of it")
     component, alice, bob, mallory = request.getfixturevalue("scene")
     before = component.identity
     assert len(before[1]) == 1, "one process, one stream"
