@@ -80,3 +80,22 @@ def _renamed(value, n: int, name: str):
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict) -> None:
     connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+
+def test_a_room_at_rest_leaves_memory_and_comes_back_the_same(own_server, node, people):
+    server = own_server("prosody")
+    component = node(server, extra={"service": {"limits": {"idle_seconds": 1}}})
+    (alice,) = people(server, "alice")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
+    said = alice.say_heard("hall", "remember me")
+    component.process.wait_until(lambda: _loaded(component) == 1, "the room is counted", 15)
+    alice.leave("hall", "Alice")
+    component.process.wait_until(lambda: _loaded(component) == 0, "the room left memory", 30)
+    entry = alice.enter("hall", "Alice")
+    assert [(s.body, s.stanza_ids) for s in entry.history] == [("remember me", said.stanza_ids)]
+
+
+def _loaded(component) -> int:
+    """Rooms in memory, as `/metrics` counts them over all shards."""
+    lines = component.http_get("/metrics")[1].splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("tandem_muc_rooms_loaded{"))

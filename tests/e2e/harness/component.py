@@ -111,11 +111,16 @@ class Component:
 
 
 def toml(settings: dict) -> str:
-    """The few shapes of TOML a configuration needs: tables, arrays of tables, and JSON-like values."""
+    """The few shapes of TOML a configuration needs: tables, arrays of tables, tables inside them, JSON-like values."""
     lines: list[str] = []
     for section, content in settings.items():
         tables = content if isinstance(content, list) else [content]
         for table in tables:
+            inner = {key: value for key, value in table.items() if isinstance(value, dict)}
             lines.append(f"[[{section}]]" if isinstance(content, list) else f"[{section}]")
-            lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()] + [""]
+            lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items() if key not in inner]
+            for name, values in inner.items():
+                lines.append(f"[{section}.{name}]")
+                lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+            lines.append("")
     return "\n".join(lines)
