@@ -33,29 +33,19 @@ def everyone_talks(singers) -> None:
 
 
 def test_kill_9_under_load_loses_nothing_that_was_heard(server, node, people):
-    print(f"seed {SEED} (repeat with E2E_SEED={SEED})")
-    chance = random.Random(SEED)
     component = node(server)
-    singers = full_room(server, people)
-    since = {nick: client.now for nick, client in singers.items()}
-    with Chorus("hall", singers) as chorus:
-        for _ in range(KILLS):
-            chorus.until_reflected(chance.randrange(20, 300))
-            time.sleep(chance.random() * 0.02)  # not an event: the kill must fall anywhere within a batch
-            component.kill9()
-            component.start()
-        chorus.until_reflected(50)
-    everyone_talks(singers)
-    assert_nobody_was_put_out(chorus, since)
-    assert_nothing_reflected_is_missing(chorus, component.rows(ARCHIVE), at_least=KILLS * 20)
+    _kill_under_load(component, full_room(server, people), lambda: component.rows(ARCHIVE))
 
 
 def test_kill_9_on_postgresql_loses_nothing_that_was_heard(server, node, people, postgres):
-    print(f"seed {SEED} (repeat with E2E_SEED={SEED})")
-    chance = random.Random(SEED)
     database = f"kill_{server.name}"
     component = node(server, url=postgres.create(database))
-    singers = full_room(server, people)
+    _kill_under_load(component, full_room(server, people), lambda: [tuple(row) for row in postgres.rows(database, ARCHIVE)])
+
+
+def _kill_under_load(component, singers, archive) -> None:
+    print(f"seed {SEED} (repeat with E2E_SEED={SEED})")
+    chance = random.Random(SEED)
     since = {nick: client.now for nick, client in singers.items()}
     with Chorus("hall", singers) as chorus:
         for _ in range(KILLS):
@@ -66,7 +56,7 @@ def test_kill_9_on_postgresql_loses_nothing_that_was_heard(server, node, people,
         chorus.until_reflected(50)
     everyone_talks(singers)
     assert_nobody_was_put_out(chorus, since)
-    assert_nothing_reflected_is_missing(chorus, [tuple(row) for row in postgres.rows(database, ARCHIVE)], at_least=KILLS * 20)
+    assert_nothing_reflected_is_missing(chorus, archive(), at_least=KILLS * 20)
 
 
 def test_sigterm_ends_within_five_seconds_with_everything_durable(server, node, people):

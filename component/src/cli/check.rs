@@ -1,4 +1,4 @@
-//! `tandem-muc check`: file, secrets, database, schema and stream, a clear verdict each; nothing is changed.
+//! `tandem-muc check`: file, secrets, database, schema and stream, a clear verdict each; the schema is left as it is.
 
 use std::path::Path;
 use std::process::ExitCode;

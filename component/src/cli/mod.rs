@@ -38,9 +38,9 @@ enum Command {
     /// Logs go to stderr. SIGTERM ends within a few seconds with everything durable; SIGHUP takes over changed
     /// rules, limits and admins from the file.
     Run(FileArg),
-    /// Check the file, secrets, database, schema and stream, a verdict each; changes nothing.
+    /// Check the file, secrets, database, schema and stream, a verdict each.
     ///
-    /// Ends with 0 if all is well, with 1 if anything keeps `run` from serving.
+    /// Changes nothing, but for an empty SQLite file where there is none. Ends with 0 if all is well, with 1 if anything keeps `run` from serving.
     Check(FileArg),
     /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
     Migrate(FileArg),

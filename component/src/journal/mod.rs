@@ -4,6 +4,7 @@
 //! gathers what waits, appends it to the store behind the fence in one commit, and only then releases the words,
 //! in the order they were handed in. Nobody else has the stream's end: forgetting to wait does not compile.
 
+mod entry;
 mod pulse;
 mod task;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{Record, RoomId};
-use tandem_muc_core::stanza::{Inbound, Outbound};
+use tandem_muc_core::stanza::{Condition, Inbound, Outbound, StanzaError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -161,4 +162,10 @@ impl Journal {
     pub fn held(&self) -> usize {
         self.queue_max - self.entries.capacity()
     }
+}
+
+/// What is answered while the store does not (RFC 6120 §8.3.3.18): nothing was done, trying again is right.
+pub fn please_wait() -> StanzaError {
+    let sentence = "The rooms' database does not answer; please try again in a moment.";
+    StanzaError::new(Condition::ResourceConstraint, sentence)
 }

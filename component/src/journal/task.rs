@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
+use tandem_muc_core::stanza::Outbound;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::pulse::{BEAT, Pulse};
-use super::{Entry, Health, Life, Notice, Setup};
+use super::{Entry, Health, Notice, Setup};
 use crate::store::{Fact, Fence, StoreError};
 use crate::telemetry;
 
@@ -321,40 +321,5 @@ impl Task {
     fn count_failure(&self, reaction: &'static str) {
         let labels = [("domain", self.setup.domain.clone()), ("reaction", reaction.to_owned())];
         metrics::counter!(telemetry::COMMIT_FAILURES, &labels).increment(1);
-    }
-}
-
-impl Entry {
-    fn records(&self) -> usize {
-        match self {
-            Entry::Said { records, .. } => records.len(),
-            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => 0,
-        }
-    }
-
-    fn life(&self) -> Option<&Life> {
-        match self {
-            Entry::Said { life, .. } | Entry::Settle { life, .. } => Some(life),
-            Entry::Lobby(_) | Entry::Repeated => None,
-        }
-    }
-
-    /// The answer to who asked, where its records prove unwritable.
-    fn apology(&self) -> Option<Outbound> {
-        let Entry::Said { asked: Some(asked), .. } = self else { return None };
-        asked.error(&StanzaError::new(
-            Condition::InternalServerError,
-            "The room could not store this; its operator has been told.",
-        ))
-    }
-
-    fn take_facts(&mut self) -> Vec<Fact> {
-        match self {
-            Entry::Said { life, records, .. } => std::mem::take(records)
-                .into_iter()
-                .map(|record| Fact { room: life.room, jid: life.jid.clone(), record })
-                .collect(),
-            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => Vec::new(),
-        }
     }
 }

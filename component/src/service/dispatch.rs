@@ -9,14 +9,14 @@ use foldhash::fast::FixedState;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
 use tandem_muc_core::record::Message;
-use tandem_muc_core::stanza::{Condition, Inbound, Kind, StanzaError, Type};
+use tandem_muc_core::stanza::{Condition, Inbound, Kind, Type};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::lobby::Lobby;
 use super::turned;
 use crate::config::Config;
-use crate::journal::{Entry, Health, Journal};
+use crate::journal::{Entry, Health, Journal, please_wait};
 use crate::shard::{Mail, Shard};
 use crate::stream::StreamHandle;
 use crate::telemetry;
@@ -130,8 +130,11 @@ impl Dispatch {
     /// Past the journal, for the journal is what is stuck; nothing is recorded by saying no.
     async fn ask_to_wait(&self, inbound: &Inbound) {
         let is_ping = inbound.stanza.kind == Kind::Iq && inbound.stanza.child("ping", ns::PING).is_some();
-        let condition = if is_ping { Condition::RemoteServerTimeout } else { Condition::ResourceConstraint };
-        let wait = StanzaError::new(condition, "The rooms' database does not answer; please try again in a moment.");
+        let mut wait = please_wait();
+        if is_ping {
+            // XEP-0410 §3.2: any other error would make the client enter again.
+            wait.condition = Condition::RemoteServerTimeout;
+        }
         if let Some(answer) = inbound.error(&wait) {
             self.stream.refuse(answer).await;
         }

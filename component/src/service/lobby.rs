@@ -13,7 +13,7 @@ use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Outbound, StanzaError, Type};
 use tokio::sync::Semaphore;
 
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, please_wait};
 use crate::store::{self, RoomPage, SqlStore};
 
 /// The most rooms in one answer: with names as long as they may be, still under what servers let through.
@@ -121,8 +121,7 @@ impl Lobby {
             Ok(found) => Some(inbound.result(Some(list(&found, echoed, is_paged)))),
             Err(why) => {
                 tracing::warn!(%why, "store: no list of rooms; who asked is told to wait");
-                let wait = "The rooms' database does not answer; please try again in a moment.";
-                inbound.error(&no(Condition::ResourceConstraint, wait))
+                inbound.error(&please_wait())
             }
         }
     }

@@ -64,7 +64,7 @@ pub async fn open_store(config: &Config) -> Result<SqlStore, ServiceError> {
 
 /// Serves every domain of `config` until `stop` turns true, or until one of them may not go on.
 ///
-/// `rules` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
+/// `reloads` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
 pub async fn serve(
     config: Config,
     status: Status,

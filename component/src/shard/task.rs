@@ -16,7 +16,7 @@ use tracing::{error, warn};
 use super::clock::{Clock, new_room_id};
 use super::slot::{Errand, Live, Slot};
 use super::{Mail, Setup};
-use crate::journal::{Entry, Health, Life, Notice};
+use crate::journal::{Entry, Health, Life, Notice, please_wait};
 use crate::store::{HistoryWanted, StoreError};
 use crate::telemetry;
 
@@ -267,13 +267,6 @@ impl Task {
         }
         self.setup.rules = rules;
     }
-}
-
-fn please_wait() -> StanzaError {
-    StanzaError::new(
-        Condition::ResourceConstraint,
-        "The rooms' database does not answer; please try again in a moment.",
-    )
 }
 
 async fn at(wake: Option<Instant>) {
