@@ -202,7 +202,7 @@ pub(super) fn condition_of(raw: &Raw<'_>) -> StreamCondition {
 }
 
 /// An attribute's value as text: references resolved, white space made blanks (XML 1.0 §3.3.3).
-fn decode(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+pub(super) fn decode(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     const BROKEN: &str = "a stanza with a broken attribute";
     let text = std::str::from_utf8(value).map_err(|_| BROKEN)?;
     if !text.bytes().any(|byte| byte == b'&' || byte < b' ') && !text.contains(['\u{fffe}', '\u{ffff}']) {
