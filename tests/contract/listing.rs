@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_muc::store::{Fact, Page, RoomPage, SqlStore};
+use tandem_muc::store::{Fact, Marks, Page, RoomPage, SqlStore};
 use tandem_muc_core::muc::{Role, RoomConfig};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{OccupantEntry, Record, RoomId, Tombstone};
@@ -43,7 +43,7 @@ pub(crate) async fn public_rooms_come_in_pages(place: Arc<Place>) {
     let gone = bare(&format!("gone@{SERVICE}"));
     facts.push(Fact { room: RoomId(22), jid: gone, record: Record::Destroyed(tombstone) });
     facts.push(Fact { room: RoomId(30), jid: bare("a@other.example.org"), record: created(titled("")) });
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
 
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     assert_eq!(page(&store, Page::First, 10).await, (names(&["a", "b", "d", "z", "\u{e4}"]), Some(0)));
@@ -77,7 +77,7 @@ pub(crate) async fn occupied_rooms_are_those_with_somebody_inside(place: Arc<Pla
     for (nth, name, who) in [(2, "two", "m@e/1"), (2, "two", "m@e/2"), (3, "one", "m@e/1")] {
         facts.push(Fact { room: RoomId(nth), jid: bare(&format!("{name}@{SERVICE}")), record: entered(who) });
     }
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
     let found: Vec<BareJid> = store.occupied_rooms(SERVICE).await.expect("readable");
     assert_eq!(found, [bare("one@conference.example.org"), bare("two@conference.example.org")]);
     assert!(store.occupied_rooms("other.example.org").await.expect("readable").is_empty());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc::journal::{Entry, Health, Journal, Life, Notice, Setup};
-use tandem_muc::store::{Acquired, HistoryWanted, Lease, SqlStore};
+use tandem_muc::store::{Acquired, Ask, Epoch, HistoryWanted, Lease, Right, SqlStore};
 use tandem_muc::stream::{Limits, Stream, StreamConfig, StreamHandle};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Creation, Record, RoomId};
@@ -85,7 +85,10 @@ impl Desk {
 /// The lease, if need be by stealing it.
 async fn take_lease(store: &SqlStore) -> Lease {
     let lock = store.session_lock(DOMAIN).await.expect("an answer").expect("free");
-    let acquired = store.acquire(DOMAIN, "a", 60_000, Some(&lock)).await.expect("an answer");
+    let acquired = store
+        .acquire(&Ask { name: DOMAIN, node: "a", ttl_ms: 60_000, right: Right::Dead(&lock), above: Epoch(0) })
+        .await
+        .expect("an answer");
     let Acquired::Lease(lease) = acquired else { panic!("{acquired:?}") };
     lease
 }

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::pulse::{BEAT, Pulse};
 use super::{Entry, Health, Notice, Setup};
-use crate::store::{Fact, Fence, StoreError};
+use crate::store::{Fact, Fence, Marks, StoreError};
 use crate::telemetry;
 
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
@@ -192,7 +192,7 @@ impl Task {
             self.pulse.beat();
             let begun = Instant::now();
             let mark = self.mark();
-            match self.setup.store.append(&fence, facts, mark).await {
+            match self.setup.store.append(&fence, facts, Marks { mark, inbound: None }).await {
                 Ok(()) => {
                     self.seq = fence.next;
                     self.stored_mark = mark.unwrap_or(self.stored_mark).max(self.stored_mark);

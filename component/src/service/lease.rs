@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{DomainStatus, Phase, turned};
-use crate::store::{Acquired, Lease, OpenError, SessionLock, SqlStore, StoreError};
+use crate::store::{Acquired, Ask, Epoch, Lease, OpenError, Right, SessionLock, SqlStore, StoreError};
 
 /// How often a lease held by another is asked for again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -63,7 +63,14 @@ impl Terms {
         let Some(lock) = self.store.session_lock(&self.domain).await? else {
             return Ok(Err("another living process serves this domain from this database".to_owned()));
         };
-        match self.store.acquire(&self.domain, &self.node, self.ttl_ms, Some(&lock)).await? {
+        let ask = Ask {
+            name: &self.domain,
+            node: &self.node,
+            ttl_ms: self.ttl_ms,
+            right: Right::Dead(&lock),
+            above: Epoch(0),
+        };
+        match self.store.acquire(&ask).await? {
             Acquired::Lease(lease) => {
                 info!(domain = self.domain, epoch = lease.epoch.0, "lease: ours");
                 Ok(Ok(Held { lease, lock }))

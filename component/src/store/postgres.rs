@@ -1,10 +1,12 @@
 //! The PostgreSQL engine (12 and newer), over sqlx. Bulk inserts are one `unnest` statement; behind a fence it
 //! is the same statement that moves the fence, so a group of messages costs one round trip.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow, Postgres};
@@ -18,14 +20,31 @@ use super::error::{OpenError, Reaction, StoreError, Trouble};
 /// How long the server waits for our acknowledgement before it ends the session: then its locks are free.
 const SILENCE_MS: u64 = 3_000;
 
-/// True of a standby, and where an operator said so.
-const IS_READ_ONLY: &str = "SELECT CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END";
+/// The session's number, and whether it can only read, as on a standby and where an operator said so.
+const INTRODUCTION: &str =
+    "SELECT pg_backend_pid(), CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END";
+
+/// A session at rest with a lock may have to wait for it again and again, see [`wait_text`].
+const LOCK_WAIT_MS: u64 = 100;
+
+const TRY_LOCK: &str = "SELECT CASE WHEN pg_try_advisory_lock(?) THEN 1 ELSE 0 END";
+
+/// Of the same user, for others may not be ended; but none of those listed.
+const END_SESSIONS: &str =
+    "SELECT COUNT(CASE WHEN pg_terminate_backend(pid) THEN 1 END) FROM pg_catalog.pg_stat_activity
+     WHERE application_name = ? AND datname = current_database() AND usename = current_user
+     AND STRPOS(?, ',' || CAST(pid AS TEXT) || ',') = 0";
+
+/// The sessions of this program, by number.
+type Pids = Arc<Mutex<BTreeSet<i64>>>;
 
 /// A PostgreSQL server and a database on it.
+#[derive(Clone)]
 pub(super) struct PostgresEngine {
     options: PgConnectOptions,
     place: String,
     answer_ms: u64,
+    own: Pids,
 }
 
 impl PostgresEngine {
@@ -39,35 +58,55 @@ impl PostgresEngine {
             Some(socket) => format!("PostgreSQL database {database} at {}", socket.display()),
             None => format!("PostgreSQL database {database} at {}:{}", options.get_host(), options.get_port()),
         };
-        Ok(PostgresEngine { options, place, answer_ms })
+        Ok(PostgresEngine { options, place, answer_ms, own: Pids::default() })
     }
 
     async fn open(&self, purpose: Purpose) -> Result<PostgresWire, OpenError> {
         let mut connection = PgConnection::connect_with(&self.options).await.map_err(|e| self.refused(e))?;
-        let settings = match purpose {
-            Purpose::Work => self.answer_ms,
-            Purpose::Migration => 0,
+        let (statement_ms, lock_ms) = match purpose {
+            Purpose::Work => (self.answer_ms, self.answer_ms),
+            Purpose::Migration => (0, 0),
+            Purpose::Lock => (0, LOCK_WAIT_MS),
         };
         let session = format!(
-            "SET statement_timeout = {settings}; SET lock_timeout = {settings}; \
+            "SET statement_timeout = {statement_ms}; SET lock_timeout = {lock_ms}; \
              SET idle_in_transaction_session_timeout = {SILENCE_MS}; \
              SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; \
              SET tcp_user_timeout = {SILENCE_MS}"
         );
         sqlx::raw_sql(AssertSqlSafe(session)).execute(&mut connection).await.map_err(|e| self.refused(e))?;
         if connection.server_version_num().is_some_and(|version| version >= 140_000) {
+            if purpose == Purpose::Lock {
+                let patience = sqlx::raw_sql("SET idle_session_timeout = 0").execute(&mut connection).await;
+                patience.map_err(|e| self.refused(e))?;
+            }
             // Not every operating system under PostgreSQL has it; without, a busy dead session is noticed later.
             let notice = "SET client_connection_check_interval = 100";
             if let Err(error) = sqlx::raw_sql(notice).execute(&mut connection).await {
                 tracing::debug!(%error, "store: the server cannot watch for dead clients while it works");
             }
         }
-        let mut wire = PostgresWire { connection, texts: HashMap::new() };
-        let said = wire.fetch(IS_READ_ONLY, &[]).await;
-        if said.is_ok_and(|rows| rows.into_iter().any(|mut row| row.int() == Ok(1))) {
-            return Err(OpenError::ReadOnly { what: self.place.clone() });
+        let mut wire = PostgresWire { connection, texts: HashMap::new(), pid: None };
+        let said = wire.fetch(INTRODUCTION, &[]).await.unwrap_or_default();
+        for mut row in said {
+            wire.pid = row.int().ok().map(|pid| OwnPid::listed(pid, &self.own));
+            if row.int() == Ok(1) {
+                return Err(OpenError::ReadOnly { what: self.place.clone() });
+            }
         }
         Ok(wire)
+    }
+
+    /// A connection that may hold a session lock; no longer than an answer may take.
+    async fn open_for_lock(&self) -> Result<PostgresWire, StoreError> {
+        within(self.answer_ms, async { Ok(self.open(Purpose::Lock).await?) }).await
+    }
+
+    /// Whether the lock is this session's now.
+    async fn try_lock(&self, wire: &mut PostgresWire, number: i64) -> Result<bool, StoreError> {
+        let asked = async { wire.fetch(TRY_LOCK, &[number.into()]).await.map_err(|trouble| trouble.at("muc_lease")) };
+        let taken = within(self.answer_ms, asked).await?;
+        Ok(taken.into_iter().next().is_some_and(|mut row| row.int() == Ok(1)))
     }
 
     /// Why no connection came about.
@@ -110,7 +149,10 @@ impl Engine for PostgresEngine {
     }
 
     fn migrations(&self) -> &'static [(u32, &'static str)] {
-        &[(1, include_str!("../../../schema/postgres/0001_rooms.sql"))]
+        &[
+            (1, include_str!("../../../schema/postgres/0001_rooms.sql")),
+            (2, include_str!("../../../schema/postgres/0002_pair.sql")),
+        ]
     }
 
     fn migration_lock(&self) -> Option<&'static str> {
@@ -126,19 +168,83 @@ impl Engine for PostgresEngine {
         Box::pin(async move { Ok(Box::new(self.open(purpose).await?) as Box<dyn Wire>) })
     }
 
+    fn labelled(&self, label: &str) -> Arc<dyn Engine> {
+        Arc::new(PostgresEngine { options: self.options.clone().application_name(label), ..self.clone() })
+    }
+
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
         Box::pin(async move {
-            let mut wire = self.open(Purpose::Work).await?;
-            let hash = super::key::of_text(name);
-            let number = i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer than eight bytes"));
-            let taken = wire
-                .fetch("SELECT CASE WHEN pg_try_advisory_lock(?) THEN 1 ELSE 0 END", &[number.into()])
-                .await
-                .map_err(|trouble| trouble.at("muc_lease"))?;
-            let is_taken = taken.into_iter().next().is_some_and(|mut row| row.int() == Ok(1));
+            let mut wire = self.open_for_lock().await?;
+            let is_taken = self.try_lock(&mut wire, lock_number(name)).await?;
             Ok(is_taken.then(|| Held::Session(Box::new(wire))))
         })
     }
+
+    fn await_session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Held, StoreError> {
+        Box::pin(async move {
+            let number = lock_number(name);
+            let wait = wait_text(number);
+            let mut wire = self.open_for_lock().await?;
+            // A lock that the waiting brought is this session's already, so that trying gets it once more.
+            while !self.try_lock(&mut wire, number).await? {
+                let waited = async { wire.script(&wait).await.map_err(|trouble| trouble.at("muc_lease")) };
+                within(self.answer_ms + LOCK_WAIT_MS, waited).await?;
+            }
+            Ok(Held::Session(Box::new(wire)))
+        })
+    }
+
+    fn end_sessions<'a>(&'a self, wire: &'a mut dyn Wire, label: &'a str) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let own: String = listed(&self.own).iter().map(|pid| format!("{pid},")).collect();
+            let rows = wire.fetch(END_SESSIONS, &[label.into(), format!(",{own}").into()]).await?;
+            Ok(rows.into_iter().next().and_then(|mut row| row.count().ok()).unwrap_or_default())
+        })
+    }
+}
+
+/// The number a lock of that name has.
+fn lock_number(name: &str) -> i64 {
+    let hash = super::key::of_text(name);
+    i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer than eight bytes"))
+}
+
+/// Waits for a lock, `lock_timeout` at most. One long statement would wait as well, but a statement keeps its snapshot:
+/// nothing written meanwhile, in the whole database, could be cleaned up, and the fence's row would have a trail of
+/// millions. Caught inside the block, the timeout is no error in the server's log either.
+fn wait_text(number: i64) -> String {
+    format!("DO $$ BEGIN PERFORM pg_advisory_lock({number}); EXCEPTION WHEN lock_not_available THEN NULL; END $$")
+}
+
+/// The outcome, if it comes within an answer's time.
+async fn within<T>(limit_ms: u64, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let Ok(result) = tokio::time::timeout(Duration::from_millis(limit_ms), call).await else {
+        return Err(StoreError::Unavailable(format!("postgres did not answer within {limit_ms} ms").into()));
+    };
+    result
+}
+
+/// The number of a session, in the list as long as its connection lives.
+struct OwnPid {
+    pid: i64,
+    list: Pids,
+}
+
+impl OwnPid {
+    fn listed(pid: i64, list: &Pids) -> OwnPid {
+        listed(list).insert(pid);
+        OwnPid { pid, list: list.clone() }
+    }
+}
+
+impl Drop for OwnPid {
+    fn drop(&mut self) {
+        listed(&self.list).remove(&self.pid);
+    }
+}
+
+fn listed(list: &Pids) -> std::sync::MutexGuard<'_, BTreeSet<i64>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One session.
@@ -146,6 +252,8 @@ struct PostgresWire {
     connection: PgConnection,
     /// What is sent, by the portable text or table it is made from.
     texts: HashMap<(&'static str, u8), SqlStr>,
+    /// Its number in the list of this program's own.
+    pid: Option<OwnPid>,
 }
 
 /// The forms a text is kept in.
