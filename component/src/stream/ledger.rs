@@ -83,7 +83,10 @@ impl Ledger {
             let boot = book.boot.as_ref()?;
             let mut numbers = book.settled.clone();
             numbers.union(&book.stored);
-            tickets.iter().filter(|ticket| ticket.nth_boot == book.nth_boot).for_each(|ticket| numbers.insert(ticket.no));
+            tickets
+                .iter()
+                .filter(|ticket| ticket.nth_boot == book.nth_boot)
+                .for_each(|ticket| numbers.insert(ticket.no));
             Some(format!("{boot}:{numbers}"))
         })
     }

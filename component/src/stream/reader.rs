@@ -68,7 +68,10 @@ impl Reader {
         loop {
             let heard = match self.framer.frame() {
                 Ok(None) => return Ok(()),
-                Ok(Some(Frame::Stanza(raw))) if self.next.is_some() && let Some(at) = relayed::at(&raw) => {
+                Ok(Some(Frame::Stanza(raw)))
+                    if self.next.is_some()
+                        && let Some(at) = relayed::at(&raw) =>
+                {
                     self.next = at.or(self.next);
                     continue;
                 }

@@ -78,7 +78,11 @@ enum End {
 }
 
 impl Session {
-    pub(super) fn new(config: StreamConfig, pace: Pace, reign: Reign) -> (Self, StreamHandle, mpsc::Receiver<Received>) {
+    pub(super) fn new(
+        config: StreamConfig,
+        pace: Pace,
+        reign: Reign,
+    ) -> (Self, StreamHandle, mpsc::Receiver<Received>) {
         let (said, said_out) = mpsc::channel(pace.said_max.max(1));
         let (asides, asides_out) = mpsc::channel(ASIDES_MAX);
         let (inbound, inbound_out) = mpsc::channel(pace.inbound_max.max(1));
@@ -234,7 +238,8 @@ impl Session {
         let epoch = self.request.claim.epoch;
         let is_relayed = relay.is_some();
         let (domain, wish) = (&self.config.domain, &mut self.wish);
-        let mut writer = Writer::new(domain, self.pace, epoch, is_relayed, write_half, &mut self.inlet, marks_out, &pulse);
+        let mut writer =
+            Writer::new(domain, self.pace, epoch, is_relayed, write_half, &mut self.inlet, marks_out, &pulse);
         loop {
             tokio::select! {
                 biased;

@@ -75,8 +75,12 @@ async fn keep(
                     }
                 }
             }
-            Ok(None) => { told.send_replace(Ok(())); }
-            Err(why) => { told.send_replace(Err(why)); }
+            Ok(None) => {
+                told.send_replace(Ok(()));
+            }
+            Err(why) => {
+                told.send_replace(Err(why));
+            }
         }
         tokio::select! {
             () = sleep(KNOCK) => {}

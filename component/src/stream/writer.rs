@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
+use super::ledger::Ledger;
 use super::mark::Mark;
 use super::padding::Burst;
 use super::pulse::Pulse;
-use super::ledger::Ledger;
 use super::trouble::Cause;
 use super::window::{Trust, Window};
 use super::{Gate, Pace, Said, Ticket, Wish, relayed};
