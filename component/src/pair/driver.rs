@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tandem_muc_core::pair::{Action, Change, Event, Level, Pair, Sighting};
+use tandem_muc_core::pair::{Action, Change, Event, Level, Pair};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
-use super::keep::{self, Back, BackTo};
+use super::keep::{self, Back, BackTo, LockBox};
 use super::look::{Look, Looker, Memory};
 use super::scribe::Scribe;
 use super::{Report, Setup};
-use crate::reign::{Frozen, Grant, News, Reign, Vitals};
-use crate::store::{Acquired, Duty, Epoch, Lease, SessionLock, StoreError};
+use crate::reign::{self, Frozen, Grant, News, Reign, Vitals, turned};
+use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
 use crate::stream::{Gatekeeper, Standby, StreamState};
 
 /// How often the engine sees time pass.
@@ -43,7 +43,7 @@ struct Driver {
     looker: Looker,
     scribe: Scribe,
     back: BackTo,
-    lock: Option<SessionLock>,
+    lock: LockBox,
     seeking: Option<AbortHandle>,
     standby: Option<Standby>,
     crown: Option<Crown>,
@@ -73,7 +73,7 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             biased;
             Some(back) = backs.recv() => driver.take(back).await,
-            _ = stop.wait_for(|stop| *stop), if !is_stopping => {
+            () = turned(&mut stop), if !is_stopping => {
                 is_stopping = true;
                 driver.feed(Event::Stop).await;
             }
@@ -94,7 +94,7 @@ impl Driver {
             looker,
             scribe: Scribe::start(setup.reign.store.clone(), node, domain),
             back,
-            lock: None,
+            lock: LockBox::default(),
             seeking: None,
             standby: Some(Standby::start(setup.reign.stream.clone())),
             crown: None,
@@ -151,14 +151,13 @@ impl Driver {
         }
         let (looker, duty, unfit, back) = (self.looker.clone(), self.duty(), self.unfit(), self.back.clone());
         let paused = self.paused;
-        let lock = self.lock.take();
+        let lock = self.lock.clone();
         self.looking = Some(tokio::spawn(async move {
-            let lock_lives = watch_lock(lock, &back).await;
+            watch_lock(&lock, &back).await;
             let looked = match looker.beat(duty, paused).await {
                 Ok(()) => looker.look(unfit).await,
                 Err(why) => Err(why),
             };
-            drop(lock_lives);
             let _ = back.send(Back::Looked(looked.map(Box::new).map_err(|why| why.to_string())));
         }));
     }
@@ -190,7 +189,13 @@ impl Driver {
             epoch: Epoch(self.crown.as_ref().map_or(0, |crown| crown.lease.epoch.0)),
             gap_ms: self.last_gap_ms,
             secret_tag: self.setup.card.secret_tag.clone(),
-            servers: stream.relays.iter().map(|relay| format!("{relay} (relay)")).chain(stream.servers.clone()).collect::<Vec<_>>().join(", "),
+            servers: stream
+                .relays
+                .iter()
+                .map(|relay| format!("{relay} (relay)"))
+                .chain(stream.servers.clone())
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -231,13 +236,13 @@ impl Driver {
             Back::Event(event) => self.feed(event).await,
             Back::Looked(look) => self.looked(look).await,
             Back::Lock(lock, look) => {
-                self.lock = Some(lock);
+                *self.lock.lock().await = Some(lock);
                 self.seeking = None;
                 let lease = look.as_ref().ok().and_then(|look| look.sighting.lease.clone());
                 self.looked(look).await;
                 self.feed(Event::LockHad(lease)).await;
             }
-            Back::Leased(lock, acquired, asked_at) => self.leased(lock, acquired, asked_at).await,
+            Back::Leased(acquired, asked_at) => self.leased(acquired, asked_at).await,
             Back::Renewed(renewed, asked_at) => self.renewed(renewed, asked_at).await,
             Back::Frozen(frozen) => match frozen {
                 Ok(frozen) => {
@@ -273,8 +278,7 @@ impl Driver {
         }
     }
 
-    async fn leased(&mut self, lock: Option<SessionLock>, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
-        self.lock = lock.or(self.lock.take());
+    async fn leased(&mut self, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
         let event = match acquired {
             Ok(Acquired::Lease(lease)) => {
                 let epoch = lease.epoch.0;
@@ -347,13 +351,20 @@ impl Driver {
                 self.seeking = Some(tokio::spawn(seeking).abort_handle());
             }
             Action::DropLock => {
-                self.lock = None;
+                match self.lock.try_lock() {
+                    Ok(mut lock) => *lock = None,
+                    // It is being looked at; let go a moment later.
+                    Err(_) => {
+                        let lock = self.lock.clone();
+                        tokio::spawn(async move { *lock.lock().await = None });
+                    }
+                }
                 if let Some(seeking) = self.seeking.take() {
                     seeking.abort();
                 }
             }
             Action::AskLease { right, above, ends_sessions_of } => {
-                let (setup, lock, back) = (self.setup.clone(), self.lock.take(), self.back.clone());
+                let (setup, lock, back) = (self.setup.clone(), self.lock.clone(), self.back.clone());
                 tokio::spawn(keep::ask(setup, lock, right, above, ends_sessions_of, back));
             }
             Action::Begin { handed_in, .. } => self.begin(handed_in.map(Epoch)).await,
@@ -434,11 +445,13 @@ impl Driver {
             return;
         }
         tokio::spawn(async move {
-            let stanzas = reign.pass_on().await;
+            let stanzas: Vec<String> = reign.pass_on().await.iter().map(reign::as_text).collect();
             let (domain, count) = (&setup.reign.stream.domain, stanzas.len());
             match setup.reign.store.pass_on(domain, epoch, &stanzas).await {
                 Ok(_) => info!(domain, stanzas = count, "passed on what was read and not handled"),
-                Err(why) => warn!(domain, stanzas = count, %why, "what was read and not handled could not be passed on"),
+                Err(why) => {
+                    warn!(domain, stanzas = count, %why, "what was read and not handled could not be passed on")
+                }
             }
             let _ = back.send(Back::Event(Event::PassedOn));
         });
@@ -483,7 +496,7 @@ impl Driver {
     }
 
     async fn finish(mut self) {
-        self.lock = None;
+        *self.lock.lock().await = None;
         self.crown = None;
         self.report();
         let duty = self.duty();
@@ -500,14 +513,12 @@ fn is_idle(task: Option<&JoinHandle<()>>) -> bool {
 }
 
 /// Says so when the session that held the lock is gone.
-async fn watch_lock(lock: Option<SessionLock>, back: &BackTo) -> Option<SessionLock> {
-    let mut lock = lock?;
-    if !lock.is_alive().await {
+async fn watch_lock(lock: &LockBox, back: &BackTo) {
+    let mut held = lock.lock().await;
+    if let Some(lock) = held.as_mut()
+        && !lock.is_alive().await
+    {
+        *held = None;
         let _ = back.send(Back::Event(Event::LockGone));
-        return None;
     }
-    Some(lock)
 }
-
-#[expect(dead_code, reason = "the sighting's type is part of the loop's contract")]
-fn _sighting(_: &Sighting) {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc_core::pair::{Event, Right};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -25,8 +25,8 @@ pub(super) enum Back {
     Looked(Result<Box<Look>, String>),
     /// The session lock, with the look that came with it.
     Lock(SessionLock, Result<Box<Look>, String>),
-    /// The lease, and when it was asked for; with the lock it was asked by.
-    Leased(Option<SessionLock>, Result<Acquired, StoreError>, Instant),
+    /// The lease, and when it was asked for.
+    Leased(Result<Acquired, StoreError>, Instant),
     /// The lease was prolonged, by a request of that moment.
     Renewed(Result<bool, StoreError>, Instant),
     /// A freeze has come about or not.
@@ -36,6 +36,9 @@ pub(super) enum Back {
     /// The ends of a reign's health.
     Vitals(u64, crate::reign::Vitals),
 }
+
+/// The session lock in hand, if there is one.
+pub(super) type LockBox = Arc<Mutex<Option<SessionLock>>>;
 
 pub(super) type BackTo = mpsc::UnboundedSender<Back>;
 
@@ -57,7 +60,7 @@ pub(super) async fn seek_lock(looker: Looker, unfit: Option<String>, back: BackT
 /// Asks for the lease.
 pub(super) async fn ask(
     setup: Arc<Setup>,
-    lock: Option<SessionLock>,
+    lock: LockBox,
     right: Right,
     above: i64,
     ends_sessions_of: Option<String>,
@@ -72,7 +75,8 @@ pub(super) async fn ask(
         }
     }
     let asked_at = Instant::now();
-    let right = match (&right, &lock) {
+    let held = lock.lock().await;
+    let right = match (&right, held.as_ref()) {
         (Right::Dead, Some(lock)) => store::Right::Dead(lock),
         (Right::Dead | Right::Free, _) => store::Right::Free,
         (Right::Silent { epoch, expires_ms }, _) => {
@@ -82,7 +86,8 @@ pub(super) async fn ask(
     let ttl_ms = setup.terms.lease_ms;
     let request = Ask { name: domain, node: &setup.terms.node, ttl_ms, right, above: Epoch(above) };
     let acquired = store.acquire(&request).await;
-    let _ = back.send(Back::Leased(lock, acquired, asked_at));
+    drop(held);
+    let _ = back.send(Back::Leased(acquired, asked_at));
 }
 
 /// Prolongs the lease. A database that hangs is given up before the lease ends.

@@ -145,7 +145,9 @@ impl Looker {
         memory.furthest = now;
         Some(format!(
             "the database has gone back: epoch {epoch}, group {seq} was seen, now it is epoch {}, group {}; what was said in {} groups is lost to the archive",
-            now.0, now.1, seq - now.1
+            now.0,
+            now.1,
+            seq - now.1
         ))
     }
 

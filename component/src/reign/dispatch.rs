@@ -226,7 +226,8 @@ impl Dispatch {
     }
 
     async fn reload(&mut self, config: Option<Arc<Config>>) {
-        let own = config.as_ref().and_then(|config| config.services.iter().find(|s| s.domain.0.as_str() == self.domain));
+        let own =
+            config.as_ref().and_then(|config| config.services.iter().find(|s| s.domain.0.as_str() == self.domain));
         let Some(service) = own else { return };
         let rules = Arc::new(service.rules());
         self.lobby.obey(rules.clone());

@@ -23,6 +23,8 @@ use crate::journal::{Health, Pulse};
 use crate::store::{Epoch, Lease, SqlStore};
 use crate::stream::{Gate, Limits, StreamConfig, StreamHandle, StreamState, Warm};
 
+pub use passed::as_text;
+
 /// News of a changed configuration.
 pub type Reloads = watch::Receiver<Option<Arc<Config>>>;
 
@@ -222,6 +224,6 @@ pub fn stream_config(service: &Service) -> Result<StreamConfig, ConfigError> {
 }
 
 /// Comes when `flag` turns true, or when nobody can turn it any more.
-async fn turned(flag: &mut watch::Receiver<bool>) {
+pub(crate) async fn turned(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|flag| *flag).await;
 }

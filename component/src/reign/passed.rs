@@ -41,7 +41,7 @@ pub(super) async fn awaited(store: &SqlStore, domain: &str, epoch: Epoch, limits
 }
 
 /// The stanza as it came, for the store.
-pub(super) fn write(inbound: &Inbound) -> String {
+pub fn as_text(inbound: &Inbound) -> String {
     let word = Outbound { stanza: inbound.stanza.clone(), to: Audience::One(inbound.to.clone()) };
     let rendered = render(&word.stanza);
     let mut bytes = rendered.head.into_bytes();
@@ -67,9 +67,9 @@ mod tests {
     fn a_stanza_is_passed_on_as_it_came() {
         let came = "<message from='nils@example.org/&lt;1' to='hall@muc.example.org/A &amp; B' type='chat' id='x' xml:lang='de'><body>a &lt; b</body><x xmlns='urn:x'><y/></x></message>";
         let read_once = read(came, "muc.example.org", Limits::default()).expect("a stanza");
-        let written = write(&read_once);
+        let written = as_text(&read_once);
         let read_again = read(&written, "muc.example.org", Limits::default()).expect("the same stanza");
-        assert_eq!(write(&read_again), written);
+        assert_eq!(as_text(&read_again), written);
         assert_eq!(read_again.to.as_str(), "hall@muc.example.org/A & B");
         assert_eq!(read_again.stanza.from.as_str(), "nils@example.org/<1");
         assert_eq!(read_again.stanza.payload.len(), 2);

@@ -30,7 +30,9 @@ pub(super) async fn run(store: SqlStore, journal: Journal, domain: String) {
         asked += page.occupants.len() as u64;
         for (room, who) in page.occupants {
             let stanza = Stanza::new(Kind::Message, Type::Groupchat, room.into());
-            journal.submit(Entry::Lobby { word: Some(Outbound { stanza, to: Audience::One(who) }), ticket: None }).await;
+            journal
+                .submit(Entry::Lobby { word: Some(Outbound { stanza, to: Audience::One(who) }), ticket: None })
+                .await;
         }
         if page.next.is_none() {
             break;

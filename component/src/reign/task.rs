@@ -95,12 +95,7 @@ impl Task {
         let mut state = self.stream.state();
         loop {
             tokio::select! {
-                attached = state.wait_for(|state| matches!(state, StreamState::Attached { .. })) => {
-                    return match &*attached.ok()? {
-                        StreamState::Attached { relay, .. } => Some(*relay),
-                        _ => None,
-                    };
-                }
+                welcome = welcomed(&mut state) => return welcome,
                 order = orders.recv() => match order? {
                     Order::Freeze(told) => {
                         let handled = self.grant.lease.inbound.clone();
@@ -131,8 +126,13 @@ impl Task {
                     }
                     let _ = told.send(unhandled);
                 }
-                Order::End(told) => { let _ = told.send(()); return None; }
-                Order::Freeze(told) => { let _ = told.send(Err("it is frozen already".to_owned())); }
+                Order::End(told) => {
+                    let _ = told.send(());
+                    return None;
+                }
+                Order::Freeze(told) => {
+                    let _ = told.send(Err("it is frozen already".to_owned()));
+                }
                 Order::Thaw => return Some(()),
                 Order::Sweep | Order::Vitals(_) => {}
             }
@@ -215,7 +215,9 @@ impl Court {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Freeze(told) => self.freeze(told).await,
-                Order::Thaw => { let _ = self.demands.send(Demand::Thaw).await; }
+                Order::Thaw => {
+                    let _ = self.demands.send(Demand::Thaw).await;
+                }
                 Order::Sweep => {
                     let (store, journal) = (self.setup.store.clone(), self.journal.clone());
                     tokio::spawn(sweep::run(store, journal, self.setup.stream.domain.clone()));
@@ -292,12 +294,24 @@ impl Court {
             let _ = journaling.await;
         });
         if drained.await.is_err() {
-            warn!(domain, "not everything could be finished; what is durable and was not heard is said at the next start");
+            warn!(
+                domain,
+                "not everything could be finished; what is durable and was not heard is said at the next start"
+            );
             hangers_on.iter().for_each(AbortHandle::abort);
         } else {
             info!(domain, "everything said is durable");
         }
         let _ = timeout(FAREWELL, stream.close()).await;
+    }
+}
+
+/// Waits for the stream to attach; nothing if it never will.
+async fn welcomed(state: &mut watch::Receiver<StreamState>) -> Option<Option<Welcome>> {
+    let attached = state.wait_for(|state| matches!(state, StreamState::Attached { .. })).await.ok()?;
+    match &*attached {
+        StreamState::Attached { relay, .. } => Some(*relay),
+        StreamState::Connecting { .. } | StreamState::Outdated { .. } | StreamState::Closed => None,
     }
 }
 

@@ -173,7 +173,9 @@ impl<'a> Writer<'a> {
         self.inlet.window.trim();
         self.publish();
         if self.inlet.window.is_empty() {
-            self.drains.drain(..).for_each(|told| drop(told.send(())));
+            for told in self.drains.drain(..) {
+                let _ = told.send(());
+            }
         }
         Ok(())
     }
