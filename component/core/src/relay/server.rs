@@ -1,7 +1,7 @@
 //! The stream to the server: not opened before the first node attaches, opened again for as long as anybody may come.
 
-use super::event::{Action, Closing, Reason, Refusal};
 use super::Relay;
+use super::event::{Action, Closing, Reason, Refusal};
 use crate::time::Moment;
 
 /// The first pause between two attempts, in milliseconds; it doubles.
@@ -21,9 +21,13 @@ pub(super) struct Server {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// There is none; the next attempt begins by itself at this time, if at all.
-    Down { retry_at: Option<Moment> },
+    Down {
+        retry_at: Option<Moment>,
+    },
     Opening,
-    Up { since: Moment },
+    Up {
+        since: Moment,
+    },
 }
 
 impl Default for Server {

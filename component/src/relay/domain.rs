@@ -1,0 +1,552 @@
+//! One domain's task: the stream to the server, the streams of its nodes, the engine between them.
+//!
+//! All sockets are polled by one task, in rounds: read once from each, act, hand on, write. So nothing waits for
+//! another task to wake up, and whatever came together goes out together. A holder that is slow to read delays nobody;
+//! a server that is slow to read delays the holder.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tandem_muc_core::relay::{Action, Event, Forward, Link, Relay};
+use tandem_muc_core::time::Moment;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::inbound::{Heard, bounce, hear};
+use super::listen::Newcomer;
+use super::node::{Node, Said};
+use super::server::Server;
+use super::status::DomainStatus;
+use super::{Pace, wire};
+use crate::stream::connect::{self, Attached};
+use crate::stream::{Cause, StreamConfig, Trouble};
+
+/// So much may wait for the holder in our own buffer; the rest waits in the engine, where it is counted.
+const FOR_HOLDER_MAX: usize = 128 * 1024;
+/// Rounds before other tasks get a turn.
+const ROUNDS: usize = 32;
+
+type Reaching = Pin<Box<dyn Future<Output = Result<Attached, String>> + Send>>;
+
+/// What a domain's task works with.
+pub(super) struct Domain {
+    stream: StreamConfig,
+    pace: Pace,
+    relay: Relay<Arc<[u8]>>,
+    nodes: Vec<Node>,
+    links: u64,
+    newcomers: mpsc::Receiver<Newcomer>,
+    server: Option<Server>,
+    reaching: Option<Reaching>,
+    /// The attempt was begun after it could be polled in this round.
+    has_begun: bool,
+    actions: Vec<Action<Arc<[u8]>>>,
+    began: Instant,
+    now: Instant,
+    timer: Pin<Box<Sleep>>,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    stopping: Option<Stopping>,
+    status: DomainStatus,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy)]
+enum Stopping {
+    /// The holder may still acknowledge what it has.
+    Settling { until: Instant },
+    /// Everything is said; the last bytes go out.
+    Leaving { until: Instant },
+}
+
+impl Domain {
+    pub(super) fn new(
+        stream: StreamConfig,
+        pace: Pace,
+        relay: Relay<Arc<[u8]>>,
+        newcomers: mpsc::Receiver<Newcomer>,
+        status: DomainStatus,
+        mut stops: watch::Receiver<bool>,
+    ) -> Domain {
+        let now = Instant::now();
+        Domain {
+            stream,
+            pace,
+            relay,
+            nodes: Vec::new(),
+            links: 0,
+            newcomers,
+            server: None,
+            reaching: None,
+            has_begun: false,
+            actions: Vec::new(),
+            began: now,
+            now,
+            timer: Box::pin(sleep(pace.look)),
+            // A dropped sender is the end as well.
+            stop: Box::pin(async move { drop(stops.wait_for(|is_stopping| *is_stopping).await) }),
+            stopping: None,
+            status,
+        }
+    }
+
+    /// Relays until it is told to stop and has said the last words.
+    pub(super) async fn run(mut self) {
+        std::future::poll_fn(|cx| self.turn(cx)).await;
+        if let Some(server) = self.server.take() {
+            crate::stream::leave(server.into_socket()).await;
+        }
+        info!(domain = self.stream.domain, "relay: ended");
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.now = Instant::now();
+        self.look_outside(cx);
+        let mut is_busy = true;
+        for _ in 0..ROUNDS {
+            is_busy = self.round(cx);
+            if !is_busy {
+                break;
+            }
+            self.now = Instant::now();
+        }
+        if self.is_over() {
+            return Poll::Ready(());
+        }
+        self.show();
+        if is_busy {
+            cx.waker().wake_by_ref();
+        } else {
+            self.arm(cx);
+        }
+        Poll::Pending
+    }
+
+    /// Whatever is not a socket: the end, the clock, new nodes, the attempt to reach the server.
+    fn look_outside(&mut self, cx: &mut Context<'_>) {
+        if self.stopping.is_none() && self.stop.as_mut().poll(cx).is_ready() {
+            self.stopping = Some(Stopping::Settling { until: self.now + self.pace.settle });
+            self.happened(Event::Stopping);
+        }
+        while let Poll::Ready(Some(newcomer)) = self.newcomers.poll_recv(cx) {
+            self.let_in(newcomer);
+        }
+        self.happened(Event::Tick);
+        self.look_at_silence();
+        self.look_at_the_end();
+    }
+
+    fn let_in(&mut self, newcomer: Newcomer) {
+        let peer = newcomer.peer;
+        self.links += 1;
+        let mut node = Node::new(Link(self.links), newcomer, self.now);
+        if self.stopping.is_some() || self.nodes.len() >= self.pace.nodes_max {
+            warn!(domain = self.stream.domain, %peer, "relay: refused a node: too many are linked, or the relay is stopping");
+            node.leave(
+                &wire::stream_error("resource-constraint", "too many nodes, or the relay is stopping"),
+                self.now,
+            );
+            self.nodes.push(node);
+            return;
+        }
+        debug!(domain = self.stream.domain, %peer, "relay: a node stands by");
+        node.out.put(wire::greeting(self.relay.boot(), self.relay.highest()));
+        self.nodes.push(node);
+        self.happened(Event::Opened(Link(self.links)));
+    }
+
+    fn reached(&mut self, reached: Result<Attached, String>) {
+        match reached {
+            Ok(attached) => {
+                info!(domain = self.stream.domain, server = attached.server, "relay: attached to the server");
+                self.server = Some(Server::new(attached, self.now));
+                self.happened(Event::ServerUp);
+            }
+            Err(why) => {
+                warn!(domain = self.stream.domain, "relay: no server: {why}");
+                self.happened(Event::ServerDown(why));
+            }
+        }
+    }
+
+    /// One round over all sockets; whether there may be more to do at once.
+    fn round(&mut self, cx: &mut Context<'_>) -> bool {
+        self.look_for_server(cx);
+        let mut is_busy = self.hear_server(cx);
+        let is_holder_quiet = self.hear_nodes(cx, &mut is_busy);
+        is_busy |= self.hand_on();
+        if is_holder_quiet && let Some(server) = &mut self.server {
+            server.rest();
+        }
+        is_busy |= self.write(cx);
+        self.nodes.retain(|node| !node.is_gone());
+        is_busy || std::mem::take(&mut self.has_begun)
+    }
+
+    fn look_for_server(&mut self, cx: &mut Context<'_>) {
+        self.has_begun = false;
+        if let Some(Poll::Ready(reached)) = self.reaching.as_mut().map(|reaching| reaching.as_mut().poll(cx)) {
+            self.reaching = None;
+            self.reached(reached);
+        }
+    }
+
+    /// Reads once from the server, however little anybody takes of it.
+    fn hear_server(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(server) = &mut self.server else { return false };
+        let moment = Moment(elapsed_ms(self.now - self.began));
+        let has_read = match server.read(cx) {
+            Ok(has_read) => has_read,
+            Err(why) => {
+                self.lose_server(Cause::Closed(why.to_string()));
+                return true;
+            }
+        };
+        let end = loop {
+            let frame = match server.frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break None,
+                Err(why) => break Some(Cause::Closed(why.to_string())),
+            };
+            let event = match hear(frame, &self.stream.domain) {
+                Heard::Stanza { bytes, is_answerable } => {
+                    Event::Stanza { stanza: Arc::from(bytes), bytes: bytes.len(), is_answerable }
+                }
+                Heard::Emptied(bytes) => {
+                    Event::Stanza { bytes: bytes.len(), stanza: Arc::from(bytes), is_answerable: false }
+                }
+                Heard::Mark { mark, bytes } => {
+                    Event::Mark { epoch: mark.epoch, seq: mark.seq, stanza: Arc::from(bytes) }
+                }
+                Heard::Refuse(answer) => {
+                    server.out.put(answer);
+                    continue;
+                }
+                Heard::Ignored => continue,
+                Heard::End(cause) => break Some(cause),
+            };
+            self.relay.handle(moment, event, &mut self.actions);
+        };
+        self.act();
+        if let Some(cause) = end {
+            self.lose_server(cause);
+        }
+        has_read
+    }
+
+    /// Reads once from each node; whether the holder has nothing more to say for the moment.
+    fn hear_nodes(&mut self, cx: &mut Context<'_>, is_busy: &mut bool) -> bool {
+        let mut is_holder_quiet = true;
+        for nth in 0..self.nodes.len() {
+            let has_room = self.server.as_ref().is_none_or(Server::has_room);
+            let node = &mut self.nodes[nth];
+            if !node.is_open() {
+                node.see_out(self.now, cx);
+                continue;
+            }
+            let link = node.link;
+            if self.relay.speaks(link) && !has_room {
+                // Its silence is our doing.
+                node.heard_at = self.now;
+                is_holder_quiet = false;
+                continue;
+            }
+            match node.read(self.now, cx) {
+                Ok(false) => {}
+                Ok(true) => {
+                    *is_busy = true;
+                    is_holder_quiet &= !self.relay.speaks(link);
+                    self.listen_to(nth);
+                }
+                Err(why) => self.lose_node(nth, &why.to_string()),
+            }
+        }
+        is_holder_quiet
+    }
+
+    /// Takes what was read from a node: words go straight to the server, as long as it holds the domain.
+    fn listen_to(&mut self, nth: usize) {
+        let moment = Moment(elapsed_ms(self.now - self.began));
+        let Domain { nodes, relay, server, actions, stream, .. } = self;
+        let node = &mut nodes[nth];
+        let link = node.link;
+        let (mut outbound, mut stray) = (0, 0);
+        let end = loop {
+            let event = match node.next(&stream.domain) {
+                None => break None,
+                Some(Said::Word(word)) => {
+                    match server.as_mut().filter(|_| relay.speaks(link)) {
+                        Some(server) => {
+                            server.say(word);
+                            outbound += 1;
+                        }
+                        None => stray += 1,
+                    }
+                    continue;
+                }
+                Some(Said::Order(order)) => match order {
+                    wire::Order::Attach(attach) => Event::Attach(link, attach),
+                    wire::Order::Ack(numbers) => Event::Ack(link, numbers),
+                    wire::Order::Said(seq) => Event::Said(link, seq),
+                    wire::Order::Leave => Event::Left(link),
+                    wire::Order::Alive => continue,
+                },
+                Some(Said::End) => break Some(None),
+                Some(Said::Nonsense(condition, sentence)) => break Some(Some((condition, sentence))),
+            };
+            relay.handle(moment, event, actions);
+        };
+        if stray > 0 {
+            debug!(
+                domain = stream.domain,
+                peer = node.peer,
+                stray,
+                "relay: words of a node that does not hold the domain go nowhere"
+            );
+        }
+        self.status.count_words(outbound, stray);
+        self.act();
+        match end {
+            None => {}
+            Some(None) => {
+                self.nodes[nth].leave("</stream:stream>", self.now);
+                self.happened(Event::Closed(link));
+            }
+            Some(Some((condition, sentence))) => {
+                warn!(
+                    domain = self.stream.domain,
+                    peer = self.nodes[nth].peer,
+                    condition,
+                    "relay: a node's stream is closed: {sentence}"
+                );
+                self.nodes[nth].leave(&wire::stream_error(condition, &sentence), self.now);
+                self.happened(Event::Closed(link));
+            }
+        }
+    }
+
+    /// Gives the holder what it has not got yet, as far as it reads; whether there was anything.
+    fn hand_on(&mut self) -> bool {
+        let Domain { nodes, relay, .. } = self;
+        let Some(node) = nodes.iter_mut().find(|node| relay.speaks(node.link)) else { return false };
+        let mut is_busy = false;
+        while node.out.waiting() < FOR_HOLDER_MAX {
+            let Some(Forward { at, stanza, .. }) = relay.forward() else { break };
+            if let Some(number) = at {
+                wire::at(number, node.out.buffer());
+            }
+            node.out.put(&stanza);
+            is_busy = true;
+        }
+        is_busy
+    }
+
+    /// Writes whatever waits; whether the server made room for words that had to wait.
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        for nth in 0..self.nodes.len() {
+            let node = &mut self.nodes[nth];
+            if node.is_open()
+                && let Err(why) = node.write(self.now, cx)
+            {
+                self.lose_node(nth, &why.to_string());
+            }
+        }
+        let Some(server) = &mut self.server else { return false };
+        let had_room = server.has_room();
+        match server.write(self.now, cx) {
+            Ok(_) => !had_room && server.has_room(),
+            Err(why) => {
+                // What it said before it hung up tells more than the write that failed.
+                let cause = self.last_words(cx).unwrap_or(Cause::Closed(why.to_string()));
+                self.lose_server(cause);
+                true
+            }
+        }
+    }
+
+    /// The stream error that still waits to be read, if there is one.
+    fn last_words(&mut self, cx: &mut Context<'_>) -> Option<Cause> {
+        let server = self.server.as_mut()?;
+        while server.read(cx).is_ok_and(|has_read| has_read) {
+            while let Ok(Some(frame)) = server.frame() {
+                if let Heard::End(cause) = hear(frame, &self.stream.domain) {
+                    return Some(cause);
+                }
+            }
+        }
+        None
+    }
+
+    fn lose_node(&mut self, nth: usize, why: &str) {
+        let node = &mut self.nodes[nth];
+        debug!(domain = self.stream.domain, peer = node.peer, why, "relay: a node's connection is gone");
+        node.lose();
+        let link = node.link;
+        self.happened(Event::Closed(link));
+    }
+
+    fn lose_server(&mut self, cause: Cause) {
+        let Some(server) = self.server.take() else { return };
+        let trouble = Trouble { domain: self.stream.domain.clone(), server: server.address, cause };
+        let (held, _) = self.relay.held();
+        warn!(
+            domain = self.stream.domain,
+            held, "relay: the server is gone, nodes are sent away, nothing is forgotten: {trouble}"
+        );
+        self.happened(Event::ServerDown(trouble.to_string()));
+    }
+
+    fn happened(&mut self, event: Event<Arc<[u8]>>) {
+        let moment = Moment(elapsed_ms(self.now - self.began));
+        self.relay.handle(moment, event, &mut self.actions);
+        self.act();
+    }
+
+    /// Does what the engine wants done.
+    fn act(&mut self) {
+        let mut bounced = 0;
+        for action in std::mem::take(&mut self.actions) {
+            match action {
+                Action::Reach => self.reach(),
+                Action::Welcome(link, welcome) => {
+                    let domain = &self.stream.domain;
+                    let (node, epoch, held) = (&welcome.node, welcome.epoch, welcome.held);
+                    let (waited_ms, bounced) = (welcome.waited_ms, welcome.bounced);
+                    match &welcome.replaced {
+                        None => info!(domain, node, epoch, held, bounced, waited_ms, "relay: a node is attached"),
+                        Some((old, old_epoch)) => {
+                            info!(
+                                domain,
+                                node,
+                                epoch,
+                                held,
+                                replaced = old,
+                                replaced_epoch = old_epoch,
+                                "relay: a node is attached in the place of another"
+                            );
+                        }
+                    }
+                    self.tell(link, &wire::attached(&welcome));
+                }
+                Action::Refuse(link, refusal) => {
+                    warn!(
+                        domain = self.stream.domain,
+                        reason = refusal.reason.as_str(),
+                        "relay: refused a node: {}",
+                        refusal.sentence
+                    );
+                    self.tell(link, &wire::refused(&refusal));
+                }
+                Action::Close(link, why) => {
+                    let now = self.now;
+                    if let Some(node) = self.node(link) {
+                        node.leave(&wire::closing(&why), now);
+                    }
+                }
+                Action::Bounce(stanza) => {
+                    bounced += 1;
+                    let answer = bounce(&stanza, &self.stream.domain);
+                    if let (Some(server), Some(answer)) = (&mut self.server, answer) {
+                        server.out.put(answer);
+                    }
+                }
+                Action::Holding { node, epoch, held } => {
+                    warn!(domain = self.stream.domain, node, epoch, held, "relay: the holder is gone: holding");
+                }
+            }
+        }
+        if bounced > 0 {
+            let (held, _) = self.relay.held();
+            warn!(domain = self.stream.domain, bounced, held, "relay: bounced what nobody took in time");
+        }
+    }
+
+    fn reach(&mut self) {
+        let (config, patience) = (self.stream.clone(), self.pace.reach);
+        self.has_begun = true;
+        self.reaching = Some(Box::pin(async move {
+            match timeout(patience, connect::attach(&config, patience)).await {
+                Ok(Ok(attached)) => Ok(attached),
+                Ok(Err(trouble)) => Err(trouble.to_string()),
+                Err(_) => Err(format!("the server did not answer within {} ms", patience.as_millis())),
+            }
+        }));
+    }
+
+    fn node(&mut self, link: Link) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.link == link)
+    }
+
+    fn tell(&mut self, link: Link, text: &str) {
+        if let Some(node) = self.node(link) {
+            node.out.put(text);
+        }
+    }
+
+    /// Signs of life in both directions, and a server that takes nothing.
+    fn look_at_silence(&mut self) {
+        for nth in 0..self.nodes.len() {
+            let node = &mut self.nodes[nth];
+            if !node.is_open() {
+                continue;
+            }
+            if self.now - node.heard_at >= self.pace.silence {
+                let sentence = format!("nothing was heard for {} ms", self.pace.silence.as_millis());
+                warn!(domain = self.stream.domain, peer = node.peer, "relay: a node's stream is closed: {sentence}");
+                node.leave(&wire::stream_error("connection-timeout", &sentence), self.now);
+                let link = node.link;
+                self.happened(Event::Closed(link));
+            } else if self.now - node.spoke_at >= self.pace.alive && node.out.waiting() == 0 {
+                node.out.put(wire::alive());
+            }
+        }
+        let stall = self.pace.stall;
+        if self.server.as_ref().is_some_and(|server| server.stalls(self.now) >= stall) {
+            self.lose_server(Cause::Silence(stall));
+        }
+    }
+
+    fn look_at_the_end(&mut self) {
+        if let Some(Stopping::Settling { until }) = self.stopping
+            && (self.now >= until || self.relay.is_settled())
+        {
+            self.stopping = Some(Stopping::Leaving { until: self.now + self.pace.settle });
+            self.happened(Event::Stopped);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stopping {
+            Some(Stopping::Leaving { until }) => {
+                let is_all_said = self.server.as_ref().is_none_or(|server| server.out.waiting() == 0);
+                self.now >= until || self.nodes.is_empty() && is_all_said
+            }
+            Some(Stopping::Settling { .. }) | None => false,
+        }
+    }
+
+    /// Sets the clock for whatever comes next.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let look = if self.stopping.is_some() { self.pace.look / 10 } else { self.pace.look };
+        let mut wake_at = self.now + look;
+        if let Some(Moment(ms)) = self.relay.wake() {
+            wake_at = wake_at.min(self.began + std::time::Duration::from_millis(ms));
+        }
+        loop {
+            self.timer.as_mut().reset(wake_at);
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            wake_at = Instant::now() + std::time::Duration::from_millis(1);
+        }
+    }
+
+    fn show(&mut self) {
+        self.status.show(&self.relay, self.server.as_ref().map(|server| server.address.as_str()));
+    }
+}
+
+fn elapsed_ms(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
