@@ -11,7 +11,7 @@ async fn nonsense_ends_the_stream_it_came_on_and_no_other() {
     let inputs = [
         ("a comment", "<!-- -->".to_owned(), "restricted-xml"),
         ("a document type", "<!DOCTYPE x>".to_owned(), "restricted-xml"),
-        ("garbage", "\u{1}\u{2}<<>><\u{7f}/>".to_owned(), "unsupported-stanza-type"),
+        ("garbage", "\u{1}\u{2}>>'\"<\u{7f}\u{1}/>".to_owned(), "unsupported-stanza-type"),
         ("no stanza", "<route/>".to_owned(), "unsupported-stanza-type"),
         (
             "a stanza of another namespace",

@@ -25,6 +25,8 @@ use crate::stream::{Cause, StreamConfig, Trouble};
 
 /// So much may wait for the holder in our own buffer; the rest waits in the engine, where it is counted.
 const FOR_HOLDER_MAX: usize = 128 * 1024;
+/// So many times the nodes that may be linked there may be streams, those that are being closed included.
+const LEAVING_MAX: usize = 4;
 /// Rounds before other tasks get a turn.
 const ROUNDS: usize = 32;
 
@@ -141,7 +143,12 @@ impl Domain {
         let peer = newcomer.peer;
         self.links += 1;
         let mut node = Node::new(Link(self.links), newcomer, self.now);
-        if self.stopping.is_some() || self.nodes.len() >= self.pace.nodes_max {
+        let linked = self.nodes.iter().filter(|node| node.is_open()).count();
+        if self.nodes.len() >= LEAVING_MAX * self.pace.nodes_max {
+            // Not even a word: these are many at once, and do not listen to their goodbyes.
+            return;
+        }
+        if self.stopping.is_some() || linked >= self.pace.nodes_max {
             warn!(domain = self.stream.domain, %peer, "relay: refused a node: too many are linked, or the relay is stopping");
             node.leave(
                 &wire::stream_error("resource-constraint", "too many nodes, or the relay is stopping"),
