@@ -104,6 +104,12 @@ impl<T> Held<T> {
         }
     }
 
+    /// The numbers of all, in order.
+    #[cfg(test)]
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.kept.keys().copied()
+    }
+
     fn next_from(&self, number: u64) -> Option<u64> {
         self.kept.range(number..).next().map(|(&number, _)| number)
     }
