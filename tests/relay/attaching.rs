@@ -1,5 +1,7 @@
 //! Handshakes, standing by, holding the domain, and every way a node is refused.
 
+use secrecy::SecretString;
+use tandem_muc::stream::{self, Cause, Limits, StreamConfig};
 use tandem_muc_tests::loopback::Manners;
 
 use super::peer::attribute;
@@ -15,6 +17,22 @@ async fn a_wrong_secret_and_an_unknown_domain_have_their_stream_errors() {
     let mut unknown = Peer::open(&stage.address, "elsewhere.example.org").await;
     assert!(unknown.hear().await.starts_with("<stream:error><host-unknown "));
     assert_eq!(stage.server.attached(), 0);
+}
+
+#[tokio::test]
+async fn a_component_of_the_usual_kind_shakes_hands() {
+    let stage = Stage::start().await;
+    let config = StreamConfig {
+        domain: DOMAIN.to_owned(),
+        servers: vec![stage.address.clone()],
+        secret: SecretString::from(SECRET),
+        limits: Limits::default(),
+    };
+    assert_eq!(soon(stream::probe(&config)).await.expect("it is taken"), stage.address);
+    let config = StreamConfig { secret: SecretString::from("another"), ..config };
+    assert_eq!(soon(stream::probe(&config)).await.expect_err("it is not").cause, Cause::NotAuthorized);
+    let config = StreamConfig { domain: "elsewhere.example.org".to_owned(), ..config };
+    assert_eq!(soon(stream::probe(&config)).await.expect_err("it is not").cause, Cause::HostUnknown);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ impl Peer {
         );
         socket.write_all(header.as_bytes()).await.expect("written");
         let mut head = Vec::new();
-        while head.iter().filter(|&&byte| byte == b'>').count() < 2 {
+        while memchr::memchr_iter(b'>', &head).count() < 2 {
             let mut byte = [0];
             soon(socket.read_exact(&mut byte)).await.expect("a header");
             head.push(byte[0]);

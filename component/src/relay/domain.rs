@@ -23,8 +23,8 @@ use super::{Pace, wire};
 use crate::stream::connect::{self, Attached};
 use crate::stream::{Cause, StreamConfig, Trouble};
 
-/// So much may wait for the holder in our own buffer; the rest waits in the engine, where it is counted.
-const FOR_HOLDER_MAX: usize = 128 * 1024;
+/// A node that asks and does not read is heard no more when so many bytes of answers wait for it.
+const ANSWERS_MAX: usize = 1024 * 1024;
 /// So many times the nodes that may be linked there may be streams, those that are being closed included.
 const LEAVING_MAX: usize = 4;
 /// Rounds before other tasks get a turn.
@@ -210,6 +210,7 @@ impl Domain {
                 return true;
             }
         };
+        let mut unanswered = 0;
         let end = loop {
             let frame = match server.frame() {
                 Ok(Some(frame)) => frame,
@@ -227,7 +228,7 @@ impl Domain {
                     Event::Mark { epoch: mark.epoch, seq: mark.seq, stanza: Arc::from(bytes) }
                 }
                 Heard::Refuse(answer) => {
-                    server.out.put(answer);
+                    unanswered += u64::from(!server.answer(&answer));
                     continue;
                 }
                 Heard::Ignored => continue,
@@ -235,6 +236,7 @@ impl Domain {
             };
             self.relay.handle(moment, event, &mut self.actions);
         };
+        self.status.count_unanswered(unanswered);
         self.act();
         if let Some(cause) = end {
             self.lose_server(cause);
@@ -245,6 +247,7 @@ impl Domain {
     /// Reads once from each node; whether the holder has nothing more to say for the moment.
     fn hear_nodes(&mut self, cx: &mut Context<'_>, is_busy: &mut bool) -> bool {
         let mut is_holder_quiet = true;
+        let answers_max = ANSWERS_MAX + self.stream.limits.stanza_bytes;
         for nth in 0..self.nodes.len() {
             let has_room = self.server.as_ref().is_none_or(Server::has_room);
             let node = &mut self.nodes[nth];
@@ -257,6 +260,9 @@ impl Domain {
                 // Its silence is our doing.
                 node.heard_at = self.now;
                 is_holder_quiet = false;
+                continue;
+            }
+            if node.out.waiting() > answers_max {
                 continue;
             }
             match node.read(self.now, cx) {
@@ -338,7 +344,7 @@ impl Domain {
         let Domain { nodes, relay, .. } = self;
         let Some(node) = nodes.iter_mut().find(|node| relay.speaks(node.link)) else { return false };
         let mut is_busy = false;
-        while node.out.waiting() < FOR_HOLDER_MAX {
+        while node.room() > 0 {
             let Some(Forward { at, stanza, .. }) = relay.forward() else { break };
             if let Some(number) = at {
                 wire::at(number, node.out.buffer());
@@ -351,38 +357,13 @@ impl Domain {
 
     /// Writes whatever waits; whether the server made room for words that had to wait.
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        for nth in 0..self.nodes.len() {
-            let node = &mut self.nodes[nth];
-            if node.is_open()
-                && let Err(why) = node.write(self.now, cx)
-            {
-                self.lose_node(nth, &why.to_string());
-            }
+        for node in self.nodes.iter_mut().filter(|node| node.is_open()) {
+            node.write(self.now, cx);
         }
         let Some(server) = &mut self.server else { return false };
         let had_room = server.has_room();
-        match server.write(self.now, cx) {
-            Ok(_) => !had_room && server.has_room(),
-            Err(why) => {
-                // What it said before it hung up tells more than the write that failed.
-                let cause = self.last_words(cx).unwrap_or(Cause::Closed(why.to_string()));
-                self.lose_server(cause);
-                true
-            }
-        }
-    }
-
-    /// The stream error that still waits to be read, if there is one.
-    fn last_words(&mut self, cx: &mut Context<'_>) -> Option<Cause> {
-        let server = self.server.as_mut()?;
-        while server.read(cx).is_ok_and(|has_read| has_read) {
-            while let Ok(Some(frame)) = server.frame() {
-                if let Heard::End(cause) = hear(frame, &self.stream.domain) {
-                    return Some(cause);
-                }
-            }
-        }
-        None
+        server.write(self.now, cx);
+        !had_room && server.has_room()
     }
 
     fn lose_node(&mut self, nth: usize, why: &str) {
@@ -412,7 +393,7 @@ impl Domain {
 
     /// Does what the engine wants done.
     fn act(&mut self) {
-        let mut bounced = 0;
+        let (mut bounced, mut unanswered) = (0, 0);
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Reach => self.reach(),
@@ -454,9 +435,9 @@ impl Domain {
                 Action::Bounce(stanza) => {
                     bounced += 1;
                     let answer = bounce(&stanza, &self.stream.domain);
-                    if let (Some(server), Some(answer)) = (&mut self.server, answer) {
-                        server.out.put(answer);
-                    }
+                    let is_said =
+                        self.server.as_mut().zip(answer).is_some_and(|(server, answer)| server.answer(&answer));
+                    unanswered += u64::from(!is_said);
                 }
                 Action::Holding { node, epoch, held } => {
                     warn!(domain = self.stream.domain, node, epoch, held, "relay: the holder is gone: holding");
@@ -466,6 +447,13 @@ impl Domain {
         if bounced > 0 {
             let (held, _) = self.relay.held();
             warn!(domain = self.stream.domain, bounced, held, "relay: bounced what nobody took in time");
+        }
+        if unanswered > 0 {
+            warn!(
+                domain = self.stream.domain,
+                unanswered, "relay: of these so many could not be answered; the server does not read"
+            );
+            self.status.count_unanswered(unanswered);
         }
     }
 

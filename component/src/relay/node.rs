@@ -19,6 +19,9 @@ use crate::stream::socket;
 /// A stream that is closed may take this long for its last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// So much may wait for the holder in our own buffer; the rest waits in the engine, where it is counted.
+const FOR_HOLDER_MAX: usize = 128 * 1024;
+
 /// One node.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -90,12 +93,15 @@ impl Node {
         }
     }
 
-    pub(super) fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> std::io::Result<bool> {
-        let has_written = self.out.write(&self.socket, cx)?;
-        if has_written {
+    pub(super) fn write(&mut self, now: Instant, cx: &mut Context<'_>) {
+        if self.out.write(&self.socket, cx) {
             self.spoke_at = now;
         }
-        Ok(has_written)
+    }
+
+    /// How much more of what comes from the server it may be given.
+    pub(super) fn room(&self) -> usize {
+        if self.out.is_closed() { 0 } else { FOR_HOLDER_MAX.saturating_sub(self.out.waiting()) }
     }
 
     /// From now on only `last_words` go out.
@@ -116,7 +122,8 @@ impl Node {
     pub(super) fn see_out(&mut self, now: Instant, cx: &mut Context<'_>) {
         let Stage::Leaving { until, is_shut } = &mut self.stage else { return };
         let until = *until;
-        let mut is_over = now >= until || self.out.write(&self.socket, cx).is_err();
+        self.out.write(&self.socket, cx);
+        let mut is_over = now >= until || self.out.is_closed();
         if !is_over && self.out.waiting() == 0 {
             if !*is_shut {
                 *is_shut = Pin::new(&mut self.socket).poll_shutdown(cx).is_ready();

@@ -4,12 +4,15 @@ use std::io;
 use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
+use tracing::debug;
 
 /// Bytes on their way out; written in as few and as large pieces as the socket takes.
 #[derive(Debug, Default)]
 pub(super) struct Outlet {
     buffer: Vec<u8>,
     written: usize,
+    /// The other end takes nothing any more. What it said before may still wait to be read, so this ends nothing.
+    is_closed: bool,
 }
 
 /// A buffer that grew beyond this for once is given back.
@@ -28,8 +31,24 @@ impl Outlet {
         self.buffer.len() - self.written
     }
 
+    /// Whether the other end takes nothing any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Writes as much as the socket takes now; whether anything was written. The task is woken when there is room.
-    pub(super) fn write(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> io::Result<bool> {
+    pub(super) fn write(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> bool {
+        if self.is_closed {
+            return false;
+        }
+        self.try_write(socket, cx).unwrap_or_else(|why| {
+            debug!(%why, "relay: the other end of a stream takes nothing any more");
+            self.is_closed = true;
+            false
+        })
+    }
+
+    fn try_write(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut has_written = false;
         while self.waiting() > 0 {
             match socket.try_write(&self.buffer[self.written..]) {

@@ -16,6 +16,9 @@ use crate::stream::socket;
 /// Beyond so much unwritten the holder has to wait with its words.
 const WAITING_MAX: usize = 256 * 1024;
 
+/// Beyond so much unwritten answers of the relay's own are left out.
+const ANSWERS_MAX: usize = 16 * 1024 * 1024;
+
 /// An open stream.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -36,7 +39,17 @@ impl Server {
 
     /// Whether more words may come.
     pub(super) fn has_room(&self) -> bool {
-        self.out.waiting() < WAITING_MAX
+        self.out.waiting() < WAITING_MAX && !self.out.is_closed()
+    }
+
+    /// Says an answer of the relay's own; whether there was room for it. Reading never waits for the server to read,
+    /// or two that both wait would wait for ever.
+    pub(super) fn answer(&mut self, answer: &[u8]) -> bool {
+        let has_room = self.out.waiting() < ANSWERS_MAX;
+        if has_room {
+            self.out.put(answer);
+        }
+        has_room
     }
 
     pub(super) fn say(&mut self, word: &str) {
@@ -67,12 +80,11 @@ impl Server {
         self.framer.frame()
     }
 
-    pub(super) fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<bool> {
-        let has_written = self.out.write(&self.socket, cx)?;
-        if has_written || self.out.waiting() == 0 {
+    pub(super) fn write(&mut self, now: Instant, cx: &mut Context<'_>) {
+        let has_written = self.out.write(&self.socket, cx);
+        if has_written || self.out.waiting() == 0 && !self.out.is_closed() {
             self.moved_at = now;
         }
-        Ok(has_written)
     }
 
     /// How long the server has taken nothing of what waits for it.

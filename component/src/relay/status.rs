@@ -59,6 +59,8 @@ pub struct Seen {
     pub bounced: u64,
     /// Errors and results that nobody took in time.
     pub dropped: u64,
+    /// Stanzas that should have been answered, but the server did not read.
+    pub unanswered: u64,
     /// Attachments granted.
     pub attachments: u64,
     #[serde(skip)]
@@ -109,6 +111,7 @@ impl DomainStatus {
             stray: 0,
             bounced: 0,
             dropped: 0,
+            unanswered: 0,
             attachments: 0,
             beat_at: Instant::now(),
         };
@@ -158,6 +161,13 @@ impl DomainStatus {
         let mut seen = self.lock();
         seen.outbound += outbound;
         seen.stray += stray;
+    }
+
+    /// Answers there was no room for.
+    pub(super) fn count_unanswered(&self, count: u64) {
+        if count > 0 {
+            self.lock().unanswered += count;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -154,9 +154,7 @@ impl World {
 
     /// Those of `picks` that are numbers of stanzas a node can have heard of.
     fn given_out(&self, picks: &[u64]) -> Numbers {
-        let mut numbers = Numbers::default();
-        picks.iter().filter(|pick| **pick <= self.bench.said).for_each(|&pick| numbers.insert(pick));
-        numbers
+        picks.iter().copied().filter(|pick| *pick <= self.bench.said).collect()
     }
 
     fn handled(&mut self, numbers: &Numbers) {
@@ -174,8 +172,9 @@ impl World {
     }
 
     fn on(&mut self, event: Event<u64>) {
+        let mut earlier = None;
         if let Event::Attach(link, Attach { handled: Some((_, numbers)), .. }) = &event {
-            self.claims.insert(link.0, numbers.clone());
+            earlier = self.claims.insert(link.0, numbers.clone());
         }
         let mut handled = Numbers::default();
         let before = self.bench.relay.counts();
@@ -200,7 +199,13 @@ impl World {
                     assert_eq!(self.fates.insert(n, Fate::Bounced), Some(Fate::Held), "{n} was not held any more");
                     assert!(!n.is_multiple_of(5), "{n} must not be answered");
                 }
-                Action::Refuse(Link(link), _) => assert!(self.open.contains(&link)),
+                Action::Refuse(Link(link), _) => {
+                    assert!(self.open.contains(&link));
+                    // One that was granted a place in the queue before keeps it.
+                    if let Some(earlier) = earlier.take() {
+                        self.claims.insert(link, earlier);
+                    }
+                }
                 Action::Holding { .. } => {}
             }
         }
