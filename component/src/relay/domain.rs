@@ -4,27 +4,30 @@
 //! another task to wake up, and whatever came together goes out together. A holder that is slow to read delays nobody;
 //! a server that is slow to read delays the holder.
 
+mod act;
+mod hear;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tandem_muc_core::relay::{Action, Event, Forward, Link, Relay};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 use tracing::{debug, info, warn};
 
-use super::inbound::{Heard, bounce, hear};
 use super::listen::Newcomer;
-use super::node::{Node, Said};
+use super::node::Node;
 use super::server::Server;
 use super::status::DomainStatus;
 use super::{Pace, wire};
-use crate::stream::connect::{self, Attached};
+use crate::stream::connect::Attached;
 use crate::stream::{Cause, StreamConfig, Trouble};
 
-/// A node that asks and does not read is heard no more when so many bytes of answers wait for it.
-const ANSWERS_MAX: usize = 1024 * 1024;
+use act::Tally;
+
 /// So many times the nodes that may be linked there may be streams, those that are being closed included.
 const LEAVING_MAX: usize = 4;
 /// Rounds before other tasks get a turn.
@@ -50,6 +53,7 @@ pub(super) struct Domain {
     timer: Pin<Box<Sleep>>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     stopping: Option<Stopping>,
+    tally: Tally,
     status: DomainStatus,
 }
 
@@ -89,6 +93,7 @@ impl Domain {
             // A dropped sender is the end as well.
             stop: Box::pin(async move { drop(stops.wait_for(|is_stopping| *is_stopping).await) }),
             stopping: None,
+            tally: Tally::default(),
             status,
         }
     }
@@ -96,6 +101,7 @@ impl Domain {
     /// Relays until it is told to stop and has said the last words.
     pub(super) async fn run(mut self) {
         std::future::poll_fn(|cx| self.turn(cx)).await;
+        self.tally.tell(&self.stream.domain);
         if let Some(server) = self.server.take() {
             crate::stream::leave(server.into_socket()).await;
         }
@@ -137,6 +143,7 @@ impl Domain {
         self.happened(Event::Tick);
         self.look_at_silence();
         self.look_at_the_end();
+        self.tally.tell_in_time(&self.stream.domain, self.now);
     }
 
     fn let_in(&mut self, newcomer: Newcomer) {
@@ -199,146 +206,6 @@ impl Domain {
         }
     }
 
-    /// Reads once from the server, however little anybody takes of it.
-    fn hear_server(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(server) = &mut self.server else { return false };
-        let moment = Moment(elapsed_ms(self.now - self.began));
-        let has_read = match server.read(cx) {
-            Ok(has_read) => has_read,
-            Err(why) => {
-                self.lose_server(Cause::Closed(why.to_string()));
-                return true;
-            }
-        };
-        let mut unanswered = 0;
-        let end = loop {
-            let frame = match server.frame() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break None,
-                Err(why) => break Some(Cause::Closed(why.to_string())),
-            };
-            let event = match hear(frame, &self.stream.domain) {
-                Heard::Stanza { bytes, is_answerable } => {
-                    Event::Stanza { stanza: Arc::from(bytes), bytes: bytes.len(), is_answerable }
-                }
-                Heard::Emptied(bytes) => {
-                    Event::Stanza { bytes: bytes.len(), stanza: Arc::from(bytes), is_answerable: false }
-                }
-                Heard::Mark { mark, bytes } => {
-                    Event::Mark { epoch: mark.epoch, seq: mark.seq, stanza: Arc::from(bytes) }
-                }
-                Heard::Refuse(answer) => {
-                    unanswered += u64::from(!server.answer(&answer));
-                    continue;
-                }
-                Heard::Ignored => continue,
-                Heard::End(cause) => break Some(cause),
-            };
-            self.relay.handle(moment, event, &mut self.actions);
-        };
-        self.status.count_unanswered(unanswered);
-        self.act();
-        if let Some(cause) = end {
-            self.lose_server(cause);
-        }
-        has_read
-    }
-
-    /// Reads once from each node; whether the holder has nothing more to say for the moment.
-    fn hear_nodes(&mut self, cx: &mut Context<'_>, is_busy: &mut bool) -> bool {
-        let mut is_holder_quiet = true;
-        let answers_max = ANSWERS_MAX + self.stream.limits.stanza_bytes;
-        for nth in 0..self.nodes.len() {
-            let has_room = self.server.as_ref().is_none_or(Server::has_room);
-            let node = &mut self.nodes[nth];
-            if !node.is_open() {
-                node.see_out(self.now, cx);
-                continue;
-            }
-            let link = node.link;
-            if self.relay.speaks(link) && !has_room {
-                // Its silence is our doing.
-                node.heard_at = self.now;
-                is_holder_quiet = false;
-                continue;
-            }
-            if node.out.waiting() > answers_max {
-                continue;
-            }
-            match node.read(self.now, cx) {
-                Ok(false) => {}
-                Ok(true) => {
-                    *is_busy = true;
-                    is_holder_quiet &= !self.relay.speaks(link);
-                    self.listen_to(nth);
-                }
-                Err(why) => self.lose_node(nth, &why.to_string()),
-            }
-        }
-        is_holder_quiet
-    }
-
-    /// Takes what was read from a node: words go straight to the server, as long as it holds the domain.
-    fn listen_to(&mut self, nth: usize) {
-        let moment = Moment(elapsed_ms(self.now - self.began));
-        let Domain { nodes, relay, server, actions, stream, .. } = self;
-        let node = &mut nodes[nth];
-        let link = node.link;
-        let (mut outbound, mut stray) = (0, 0);
-        let end = loop {
-            let event = match node.next(&stream.domain) {
-                None => break None,
-                Some(Said::Word(word)) => {
-                    match server.as_mut().filter(|_| relay.speaks(link)) {
-                        Some(server) => {
-                            server.say(word);
-                            outbound += 1;
-                        }
-                        None => stray += 1,
-                    }
-                    continue;
-                }
-                Some(Said::Order(order)) => match order {
-                    wire::Order::Attach(attach) => Event::Attach(link, attach),
-                    wire::Order::Ack(numbers) => Event::Ack(link, numbers),
-                    wire::Order::Said(seq) => Event::Said(link, seq),
-                    wire::Order::Leave => Event::Left(link),
-                    wire::Order::Alive => continue,
-                },
-                Some(Said::End) => break Some(None),
-                Some(Said::Nonsense(condition, sentence)) => break Some(Some((condition, sentence))),
-            };
-            relay.handle(moment, event, actions);
-        };
-        if stray > 0 {
-            debug!(
-                domain = stream.domain,
-                peer = node.peer,
-                stray,
-                "relay: words of a node that does not hold the domain go nowhere"
-            );
-        }
-        self.status.count_words(outbound, stray);
-        self.act();
-        match end {
-            None => {}
-            Some(None) => {
-                self.nodes[nth].leave("</stream:stream>", self.now);
-                self.happened(Event::Closed(link));
-            }
-            Some(Some((condition, sentence))) => {
-                warn!(
-                    domain = self.stream.domain,
-                    peer = self.nodes[nth].peer,
-                    condition,
-                    "relay: a node's stream is closed: {sentence}"
-                );
-                self.nodes[nth].leave(&wire::stream_error(condition, &sentence), self.now);
-                self.happened(Event::Closed(link));
-            }
-        }
-    }
-
     /// Gives the holder what it has not got yet, as far as it reads; whether there was anything.
     fn hand_on(&mut self) -> bool {
         let Domain { nodes, relay, .. } = self;
@@ -386,97 +253,9 @@ impl Domain {
     }
 
     fn happened(&mut self, event: Event<Arc<[u8]>>) {
-        let moment = Moment(elapsed_ms(self.now - self.began));
+        let moment = self.moment();
         self.relay.handle(moment, event, &mut self.actions);
         self.act();
-    }
-
-    /// Does what the engine wants done.
-    fn act(&mut self) {
-        let (mut bounced, mut unanswered) = (0, 0);
-        for action in std::mem::take(&mut self.actions) {
-            match action {
-                Action::Reach => self.reach(),
-                Action::Welcome(link, welcome) => {
-                    let domain = &self.stream.domain;
-                    let (node, epoch, held) = (&welcome.node, welcome.epoch, welcome.held);
-                    let (waited_ms, bounced) = (welcome.waited_ms, welcome.bounced);
-                    match &welcome.replaced {
-                        None => info!(domain, node, epoch, held, bounced, waited_ms, "relay: a node is attached"),
-                        Some((old, old_epoch)) => {
-                            info!(
-                                domain,
-                                node,
-                                epoch,
-                                held,
-                                replaced = old,
-                                replaced_epoch = old_epoch,
-                                "relay: a node is attached in the place of another"
-                            );
-                        }
-                    }
-                    self.tell(link, &wire::attached(&welcome));
-                }
-                Action::Refuse(link, refusal) => {
-                    warn!(
-                        domain = self.stream.domain,
-                        reason = refusal.reason.as_str(),
-                        "relay: refused a node: {}",
-                        refusal.sentence
-                    );
-                    self.tell(link, &wire::refused(&refusal));
-                }
-                Action::Close(link, why) => {
-                    let now = self.now;
-                    if let Some(node) = self.node(link) {
-                        node.leave(&wire::closing(&why), now);
-                    }
-                }
-                Action::Bounce(stanza) => {
-                    bounced += 1;
-                    let answer = bounce(&stanza, &self.stream.domain);
-                    let is_said =
-                        self.server.as_mut().zip(answer).is_some_and(|(server, answer)| server.answer(&answer));
-                    unanswered += u64::from(!is_said);
-                }
-                Action::Holding { node, epoch, held } => {
-                    warn!(domain = self.stream.domain, node, epoch, held, "relay: the holder is gone: holding");
-                }
-            }
-        }
-        if bounced > 0 {
-            let (held, _) = self.relay.held();
-            warn!(domain = self.stream.domain, bounced, held, "relay: bounced what nobody took in time");
-        }
-        if unanswered > 0 {
-            warn!(
-                domain = self.stream.domain,
-                unanswered, "relay: of these so many could not be answered; the server does not read"
-            );
-            self.status.count_unanswered(unanswered);
-        }
-    }
-
-    fn reach(&mut self) {
-        let (config, patience) = (self.stream.clone(), self.pace.reach);
-        self.has_begun = true;
-        self.reaching = Some(Box::pin(async move {
-            match timeout(patience, connect::attach(&config, patience)).await {
-                Ok(Ok(attached)) => Ok(attached),
-                Ok(Err(trouble)) => Err(trouble.to_string()),
-                Err(_) => Err(format!("the server did not answer within {} ms", patience.as_millis())),
-            }
-        }));
-    }
-
-    fn node(&mut self, link: Link) -> Option<&mut Node> {
-        self.nodes.iter_mut().find(|node| node.link == link)
-    }
-
-    fn tell(&mut self, link: Link, text: &str) {
-        if let Some(node) = self.node(link) {
-            node.out.put(text);
-        }
     }
 
     /// Signs of life in both directions, and a server that takes nothing.
@@ -526,22 +305,23 @@ impl Domain {
         let look = if self.stopping.is_some() { self.pace.look / 10 } else { self.pace.look };
         let mut wake_at = self.now + look;
         if let Some(Moment(ms)) = self.relay.wake() {
-            wake_at = wake_at.min(self.began + std::time::Duration::from_millis(ms));
+            wake_at = wake_at.min(self.began + Duration::from_millis(ms));
         }
         loop {
             self.timer.as_mut().reset(wake_at);
             if self.timer.as_mut().poll(cx).is_pending() {
                 return;
             }
-            wake_at = Instant::now() + std::time::Duration::from_millis(1);
+            wake_at = Instant::now() + Duration::from_millis(1);
         }
+    }
+
+    /// The engine's time.
+    fn moment(&self) -> Moment {
+        Moment(u64::try_from((self.now - self.began).as_millis()).unwrap_or(u64::MAX))
     }
 
     fn show(&mut self) {
         self.status.show(&self.relay, self.server.as_ref().map(|server| server.address.as_str()));
     }
-}
-
-fn elapsed_ms(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
