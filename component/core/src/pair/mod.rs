@@ -5,6 +5,8 @@
 //! promise it keeps: it asks for words only between a lease that was had and one that was lost, and every state it is
 //! in has a reason and a way out. A duty has a file of its own; [`standing`] says what an operator reads.
 
+mod action;
+mod event;
 mod handing;
 mod lease;
 mod order;
@@ -17,6 +19,8 @@ mod waiting;
 
 use crate::time::Moment;
 
+pub use action::{Action, Change, Cost};
+pub use event::{Event, Level, Opening, Sighting, TwinView};
 pub use lease::{LeaseView, Right};
 pub use order::{Order, OrderKind, Verdict};
 pub use standing::{Reason, Standing, State, seen_from_afar};
@@ -40,188 +44,6 @@ pub struct Terms {
     pub fallback_after_ms: Option<u64>,
     /// So many automatic moves lately are enough: then an operator decides.
     pub moves_max: u32,
-}
-
-/// What the twin says of itself, as the database has it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TwinView {
-    /// How long ago it last wrote, by the database's clock.
-    pub silent_ms: u64,
-    /// Why it could not serve the domain; nothing if it could.
-    pub unfit: Option<String>,
-    /// How it stands, in its own words.
-    pub standing: Option<Standing>,
-}
-
-/// One look at the database and around.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Sighting {
-    /// The lease; none if nobody ever had it.
-    pub lease: Option<LeaseView>,
-    /// The twin; none if it was never there.
-    pub twin: Option<TwinView>,
-    /// Why this node could not serve; nothing if it could.
-    pub unfit: Option<String>,
-    /// Whether an operator forbade automatic moves.
-    pub is_paused: bool,
-    /// Whether an operator sent this node into idleness.
-    pub is_idle: bool,
-    /// Automatic moves lately, of both nodes, since an operator last said recover.
-    pub moves_lately: u32,
-    /// Orders nobody has taken, oldest first.
-    pub orders: Vec<Order>,
-}
-
-/// How the stream is attached.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    /// L0: a bare server that takes any number of components.
-    Bare,
-    /// L1: a bare server that lets the newcomer replace.
-    Replacing,
-    /// L2: the relay.
-    Relay,
-}
-
-/// What a reign found to do at its beginning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Opening {
-    /// Messages said again.
-    pub repeated: u64,
-    /// Stanzas that had waited and were handled.
-    pub replayed: u64,
-    /// Stanzas that had waited too long and were answered with an error.
-    pub bounced: u64,
-}
-
-/// What happens.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// Time passes.
-    Tick,
-    /// A look at the database.
-    Saw(Sighting),
-    /// The look failed.
-    Blind(String),
-    /// The session lock is ours: the session that had it is gone. The lease as it is now comes along.
-    LockHad(Option<LeaseView>),
-    /// The session lock, or the wait for it, ended with its connection.
-    LockGone,
-    /// The lease is ours in this epoch.
-    LeaseHad(i64),
-    /// The lease is another's.
-    LeaseHeld,
-    /// The database did not say; nothing is known.
-    LeaseUnanswered(String),
-    /// The lease was prolonged.
-    Renewed,
-    /// It was not: it is another's now.
-    LeaseLost,
-    /// Nothing was heard of the renewal in time: words have stopped by this node's own clock.
-    LeaseOverdue(String),
-    /// The fence belongs to that epoch.
-    Fenced(i64),
-    /// The stream is open.
-    Attached(Level),
-    /// It is not.
-    Detached(String),
-    /// The relay, or the server, knows a higher epoch than ours.
-    Outdated(i64),
-    /// The reign speaks: what was unheard is said, what waited is handled.
-    Opened(Opening),
-    /// Trouble with commits, or the end of it.
-    Commits(Option<String>),
-    /// A frozen reign has said everything, and all of it was handed on.
-    Frozen,
-    /// That did not come about.
-    NotFrozen(String),
-    /// The lease is the other's, in this epoch.
-    HandedOver(i64),
-    /// The lease could not be handed over, and is ours still.
-    NotHandedOver(String),
-    /// What was read and not handled is with the other node.
-    PassedOn,
-    /// The reign ended in good order, as asked.
-    Ended,
-    /// An operator says so to this very node.
-    Stop,
-}
-
-/// What is to be done.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Wait for the session lock.
-    SeekLock,
-    /// Let the session lock go, or stop waiting for it.
-    DropLock,
-    /// Ask for the lease.
-    AskLease {
-        /// By what right.
-        right: Right,
-        /// The new epoch exceeds this one.
-        above: i64,
-        /// Whose database sessions are ended first, so that an open transaction does not block the fence.
-        ends_sessions_of: Option<String>,
-    },
-    /// Begin to serve: attach, repeat, replay, answer.
-    Begin {
-        /// In this epoch.
-        epoch: i64,
-        /// The epoch the domain was handed over in, if it was: what was passed on in it comes first.
-        handed_in: Option<i64>,
-    },
-    /// Take nothing new, finish what was begun, see it handed on.
-    Freeze,
-    /// Go on: the move is called off.
-    Thaw,
-    /// Give the lease to the other node, in one transaction with mark and numbers.
-    HandOver {
-        /// Who gets it.
-        to: String,
-    },
-    /// Read the stream to its end and pass on what was not handled.
-    PassOn {
-        /// In the epoch it was handed over in.
-        epoch: i64,
-    },
-    /// Stop at once: nothing more is said.
-    Cut,
-    /// Stop in good order: what was begun is finished, the lease is given back.
-    End,
-    /// Look for occupants who are gone.
-    Sweep,
-    /// The standing changed: a row of history, a line in the log.
-    Tell(Change),
-    /// An order was carried out or not.
-    Answer(Verdict),
-    /// The node's duty for this domain is over.
-    Finish,
-}
-
-/// One change of standing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// Before.
-    pub from: State,
-    /// After, with the reason.
-    pub to: Standing,
-    /// The epoch it happened in, as far as known.
-    pub epoch: i64,
-    /// What a takeover or move cost; none if this change ended none.
-    pub opened: Option<Cost>,
-    /// Who asked for it.
-    pub operator: Option<String>,
-}
-
-/// What a takeover or a planned move cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cost {
-    /// From the end of the former reign, as far as it can be seen from here, to the request for the lease.
-    pub detect_ms: u64,
-    /// From there to the first words.
-    pub gap_ms: u64,
-    /// What was found to do.
-    pub opening: Opening,
 }
 
 /// What the node does for the domain.
