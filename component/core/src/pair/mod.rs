@@ -17,6 +17,8 @@ mod taking;
 mod tests;
 mod waiting;
 
+use std::collections::VecDeque;
+
 use crate::time::Moment;
 
 pub use action::{Action, Change, Cost};
@@ -54,19 +56,34 @@ enum Duty {
     /// Stands by.
     Waiting,
     /// Asked for the lease.
-    Taking { handed_in: Option<i64>, since: Moment },
+    Taking(Unopened),
     /// Has the lease; does not speak yet.
-    Opening { epoch: i64, handed_in: Option<i64>, since: Moment },
+    Opening { epoch: i64, unopened: Unopened },
     /// Speaks.
     Serving { epoch: i64 },
-    /// Ends its reign for the other's sake.
-    Handing { epoch: i64, is_frozen: bool, until: Moment },
+    /// Ends its reign for the other's sake; a reign that was not open yet remembers what its opening is of.
+    Handing { epoch: i64, is_frozen: bool, until: Moment, unopened: Option<Unopened> },
     /// The other has the lease; what was read is passed on.
     Passing { until: Moment },
     /// Ends in good order.
     Ending,
     /// Over.
     Ended,
+}
+
+/// A reign that does not speak yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Unopened {
+    /// The epoch the domain was handed over in, if it was, or that of our own former life.
+    handed_in: Option<i64>,
+    /// Whether the twin handed it over: then nobody was lost on the way.
+    is_move: bool,
+    /// Since when it was asked for.
+    since: Moment,
+    /// How long the lease had stood still by then.
+    detect_ms: u64,
+    /// What it found to do, where it began to speak while it was being handed over.
+    opened: Option<Opening>,
 }
 
 /// The engine of one node for one domain.
@@ -77,11 +94,16 @@ pub struct Pair {
     seen: Sighting,
     /// Since when the lease's row has not changed, by our own clock.
     lease_still_since: Option<Moment>,
+    /// When its row was last looked at.
+    lease_seen_at: Option<Moment>,
+    /// Whether it became ours without our asking: the twin handed it over.
+    was_handed: bool,
+    /// Whether we asked for it and never heard what came of that.
+    is_in_doubt: bool,
     /// The highest epoch ever seen.
     epoch_max: i64,
     started: Moment,
-    /// When the database was last seen, and since when without a break.
-    saw_at: Option<Moment>,
+    /// Since when the database is seen without a break.
     sees_since: Option<Moment>,
     /// Why the last look failed.
     blind: Option<String>,
@@ -98,8 +120,14 @@ pub struct Pair {
     overdue: Option<String>,
     /// Since when the home node has been fit while the domain is away from it.
     home_fit_since: Option<Moment>,
+    /// When the reign began.
+    reign_since: Moment,
+    /// No move by itself before.
+    move_from: Moment,
     /// The order under way.
     order: Option<Order>,
+    /// The orders last heeded, for the database may show them once more.
+    heeded: VecDeque<String>,
     /// Why the last change of holder came about.
     cause: Option<(Reason, String)>,
     is_stopping: bool,
@@ -114,9 +142,11 @@ impl Pair {
             duty: Duty::Starting,
             seen: Sighting::default(),
             lease_still_since: None,
+            lease_seen_at: None,
+            was_handed: false,
+            is_in_doubt: false,
             epoch_max: 0,
             started: now,
-            saw_at: None,
             sees_since: None,
             blind: None,
             has_lock: false,
@@ -128,7 +158,10 @@ impl Pair {
             commits: None,
             overdue: None,
             home_fit_since: None,
+            reign_since: now,
+            move_from: Moment(0),
             order: None,
+            heeded: VecDeque::new(),
             cause: None,
             is_stopping: false,
             told: Standing::initial(),
@@ -141,12 +174,15 @@ impl Pair {
         match self.duty.clone() {
             Duty::Starting => self.starting(now, event, out),
             Duty::Waiting => self.waiting(now, event, out),
-            Duty::Taking { handed_in, since } => self.taking(now, event, handed_in, since, out),
-            Duty::Opening { epoch, handed_in, since } => self.opening(now, event, (epoch, handed_in, since), out),
+            Duty::Taking(unopened) => self.taking(now, event, unopened, out),
+            Duty::Opening { epoch, unopened } => self.opening(now, event, epoch, unopened, out),
             Duty::Serving { epoch } => self.serving(now, event, epoch, out),
-            Duty::Handing { epoch, is_frozen, until } => self.handing(now, event, (epoch, is_frozen, until), out),
+            Duty::Handing { epoch, is_frozen: false, until, unopened } => {
+                self.freezing(now, event, (epoch, until, unopened), out);
+            }
+            Duty::Handing { epoch, is_frozen: true, unopened, .. } => self.handing(now, event, (epoch, unopened), out),
             Duty::Passing { until } => self.passing(now, event, until, out),
-            Duty::Ending => self.ending(event, out),
+            Duty::Ending => self.ending(now, event, out),
             Duty::Ended => {}
         }
         self.tell(now, out);
@@ -156,12 +192,9 @@ impl Pair {
     pub fn reigns(&self) -> Option<i64> {
         match self.duty {
             Duty::Opening { epoch, .. } | Duty::Serving { epoch } | Duty::Handing { epoch, .. } => Some(epoch),
-            Duty::Starting
-            | Duty::Waiting
-            | Duty::Taking { .. }
-            | Duty::Passing { .. }
-            | Duty::Ending
-            | Duty::Ended => None,
+            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Passing { .. } | Duty::Ending | Duty::Ended => {
+                None
+            }
         }
     }
 
@@ -184,16 +217,19 @@ impl Pair {
     fn note(&mut self, now: Moment, event: &Event) {
         match event {
             Event::Saw(sighting) => self.see(now, sighting),
-            Event::Blind(why) => (self.blind, self.sees_since) = (Some(why.clone()), None),
+            Event::Blind(why) => {
+                (self.blind, self.sees_since) = (Some(why.clone()), None);
+                self.home_fit_since = None;
+            }
             Event::LockHad(lease) => {
                 (self.has_lock, self.is_seeking) = (true, false);
                 self.see_lease(now, lease.as_ref());
             }
             Event::LockGone => {
+                self.seek_from = self.seek_after_loss(now);
                 (self.has_lock, self.is_seeking) = (false, false);
-                // The database was away, or one connection was: who holds the lease is let go first.
-                self.seek_from = Moment(now.0 + self.terms.lease_ms);
             }
+            Event::LeaseUnanswered(_) => self.is_in_doubt = true,
             Event::LeaseHad(epoch) | Event::HandedOver(epoch) | Event::Fenced(epoch) | Event::Outdated(epoch) => {
                 self.epoch_max = self.epoch_max.max(*epoch);
             }
@@ -211,7 +247,6 @@ impl Pair {
             Event::Stop => self.is_stopping = true,
             Event::Tick
             | Event::LeaseHeld
-            | Event::LeaseUnanswered(_)
             | Event::LeaseLost
             | Event::Opened(_)
             | Event::Frozen
@@ -224,7 +259,6 @@ impl Pair {
 
     fn see(&mut self, now: Moment, sighting: &Sighting) {
         self.blind = None;
-        self.saw_at = Some(now);
         self.sees_since.get_or_insert(now);
         let before = self.seen.lease.take();
         self.seen = sighting.clone();
@@ -258,6 +292,16 @@ impl Pair {
     /// Whether one more automatic move is allowed.
     fn may_move(&self) -> bool {
         !self.seen.is_paused && self.seen.moves_lately < self.terms.moves_max
+    }
+
+    /// When the session lock is sought again after it, or the wait for it, ended with its connection. The database was
+    /// away, or one connection was: who holds the lease is let go first.
+    fn seek_after_loss(&self, now: Moment) -> Moment {
+        match (self.reigns().is_some(), self.has_lock) {
+            (true, true) => now,
+            (true, false) => Moment(now.0 + taking::AGAIN_MS),
+            (false, _) => Moment(now.0 + self.terms.lease_ms),
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<Action>) {
