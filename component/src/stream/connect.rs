@@ -21,10 +21,10 @@ use super::trouble::{Cause, Trouble};
 use super::{StreamCondition, StreamConfig, socket};
 
 /// An open stream: everything before the handshake is done, everything after it is still to be read.
-pub(super) struct Attached {
-    pub(super) socket: TcpStream,
-    pub(super) framer: Framer,
-    pub(super) server: String,
+pub(crate) struct Attached {
+    pub(crate) socket: TcpStream,
+    pub(crate) framer: Framer,
+    pub(crate) server: String,
 }
 
 /// Attaches to the first server of the list that accepts us.
@@ -32,7 +32,7 @@ pub(super) struct Attached {
 /// # Errors
 /// What the last server said, or rather what the first said that could be reached at all: a refusal tells more than
 /// a closed port.
-pub(super) async fn attach(config: &StreamConfig, patience: Duration) -> Result<Attached, Trouble> {
+pub(crate) async fn attach(config: &StreamConfig, patience: Duration) -> Result<Attached, Trouble> {
     let mut refusal: Option<Trouble> = None;
     let mut unreachable: Option<Trouble> = None;
     for server in &config.servers {
@@ -85,7 +85,7 @@ async fn open(config: &StreamConfig, socket: TcpStream) -> io::Result<(TcpStream
     Ok((buffered.into_inner(), framer, id))
 }
 
-fn handshake(id: &str, secret: &SecretString) -> String {
+pub(crate) fn handshake(id: &str, secret: &SecretString) -> String {
     let digest = Sha1::new().chain_update(id).chain_update(secret.expose_secret()).finalize();
     let mut text = String::from("<handshake>");
     for byte in digest {
@@ -113,7 +113,7 @@ async fn answer(socket: &mut TcpStream, framer: &mut Framer) -> Result<(), Cause
 }
 
 /// What a stream error means to us (RFC 6120 §4.9.3).
-pub(super) fn refused(condition: &StreamCondition) -> Cause {
+pub(crate) fn refused(condition: &StreamCondition) -> Cause {
     match condition.name.as_str() {
         "conflict" => Cause::Conflict,
         "not-authorized" => Cause::NotAuthorized,

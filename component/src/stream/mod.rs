@@ -4,14 +4,14 @@
 //! order, repeats after a reconnect what no mark proves to have been handed on, and says at any time how it stands.
 //! Opening is tokio-xmpp's, reading is the own [`framer`]'s; nothing a stranger sends ends a stream.
 
-mod connect;
+pub(crate) mod connect;
 pub mod framer;
 mod mark;
-mod padding;
+pub(crate) mod padding;
 mod pulse;
-mod read;
+pub(crate) mod read;
 mod session;
-mod socket;
+pub(crate) mod socket;
 mod trouble;
 mod window;
 mod writer;
@@ -31,6 +31,7 @@ pub use read::{Heard, hear};
 pub use trouble::{Cause, Trouble};
 
 use session::Session;
+pub(crate) use session::leave;
 
 /// What a stream needs to know.
 #[derive(Debug, Clone)]
@@ -164,7 +165,7 @@ impl Stream {
 /// The precise reason why it would not.
 pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
     let attached = connect::attach(config, Pace::default().step_patience).await?;
-    session::leave(attached.socket).await;
+    leave(attached.socket).await;
     Ok(attached.server)
 }
 
