@@ -19,6 +19,7 @@ use tracing::info;
 use crate::config::{Config, ConfigError};
 use crate::store::{OpenError, SqlStore, StoreConfig};
 pub use domain::stream_config;
+pub use http::Doors;
 pub use status::{DomainStatus, Phase, Status};
 
 /// How long the database may take to say goodbye.
@@ -65,19 +66,21 @@ pub async fn open_store(config: &Config) -> Result<SqlStore, ServiceError> {
 /// Serves every domain of `config` until `stop` turns true, or until one of them may not go on.
 ///
 /// `reloads` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
+/// `doors` are the counters, and what else is answered by HTTP.
 pub async fn serve(
     config: Config,
     status: Status,
     mut stop: watch::Receiver<bool>,
     reloads: watch::Receiver<Option<Arc<Config>>>,
-    counted: metrics_exporter_prometheus::PrometheusHandle,
+    doors: impl Into<Doors>,
 ) -> Result<(), ServiceError> {
     let (ending, ends) = watch::channel(false);
-    let http = http::serve(config.http.listen, status.clone(), counted, ends.clone()).await?;
+    let http = http::serve(config.http.listen, status.clone(), doors.into(), ends.clone()).await?;
     let store = tokio::select! {
         store = open_store(&config) => store?,
         () = turned(&mut stop) => return Ok(()),
     };
+    status.note_open(store.clone());
     let mut domains = JoinSet::new();
     for (service, status) in config.services.into_iter().zip(status.domains()) {
         let setup = domain::Setup {

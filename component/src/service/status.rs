@@ -1,11 +1,12 @@
 //! What an operator can ask: how each domain fares, in words and as a yes or no.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::journal::{Health, Pulse};
+use crate::store::SqlStore;
 use crate::stream::StreamState;
 
 /// What a loop may be silent beyond the store's longest answer.
@@ -16,6 +17,7 @@ const SPARE: Duration = Duration::from_secs(5);
 pub struct Status {
     node: Arc<str>,
     domains: Arc<[DomainStatus]>,
+    store: Arc<OnceLock<SqlStore>>,
 }
 
 /// How one domain fares; shared between who knows and who asks.
@@ -60,12 +62,26 @@ impl Status {
             patience: Duration::from_millis(config.store.answer_ms) + SPARE,
             store_answers: Arc::new(AtomicBool::new(true)),
         };
-        Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
+        Status {
+            node: config.node.name.as_str().into(),
+            domains: config.services.iter().map(of).collect(),
+            store: Arc::default(),
+        }
     }
 
     /// The node's name.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// The store, once it is open.
+    pub fn store(&self) -> Option<SqlStore> {
+        self.store.get().cloned()
+    }
+
+    /// Says that the store is open.
+    pub(super) fn note_open(&self, store: SqlStore) {
+        let _ = self.store.set(store);
     }
 
     /// Each domain.
