@@ -7,6 +7,8 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod journal;
+pub mod pair;
+pub mod reign;
 pub mod service;
 pub mod shard;
 pub mod store;
