@@ -41,7 +41,7 @@ impl Local {
         let token = config.http.token().map_err(|why| why.to_string())?;
         let start = format!("start node {} (systemctl start tandem-muc)", config.node.name);
         let remedy = match &config.pair {
-            Some(pair) => format!("{start}, or give the order on node {}", pair.twin),
+            Some(pair) => format!("{start}, or ask on node {}", pair.twin),
             None => start,
         };
         Ok(Local { address: reachable(listen), token, remedy })

@@ -7,13 +7,14 @@ use super::Terms;
 use super::order::OrderView;
 use super::status::{DomainView, DutyView, NodeView, PairStatus, Verdict};
 use super::text::lasting;
-use crate::store::{DutySeen, LeaseSeen, NodeSeen, SqlStore};
+use crate::store::{Bearings, DutySeen, LeaseSeen, NodeSeen, SqlStore};
 
 /// A domain as the database has it.
 #[derive(Clone, Debug)]
 pub(super) struct Sighted {
     pub(super) domain: String,
     pub(super) lease: Option<LeaseSeen>,
+    pub(super) bearings: Bearings,
     pub(super) duties: Vec<DutySeen>,
     pub(super) orders: Vec<OrderView>,
 }
@@ -91,7 +92,9 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: Sighted) -> DomainView {
         lasting_ms: held.map(|held| held.lasting_ms),
         level: held.and_then(|held| held.duty.level),
         gap_ms: held.and_then(|held| held.duty.gap_ms),
-        is_paused: nodes.iter().any(|node| node.is_paused && names.contains(&node.node.as_str())),
+        is_paused: seen.bearings.is_paused,
+        moves: seen.bearings.moves,
+        moves_max: terms.twin.as_ref().map(|_| terms.moves_max),
         suspected: suspected(terms, &duties),
         on_failover: on_failover(holder.as_deref().filter(|_| is_served), other, has_twin),
         troubles: Vec::new(),
@@ -248,6 +251,12 @@ fn troubles(
     }
     if view.is_paused {
         say("automatic moves are paused; resume allows them again".to_owned());
+    }
+    if view.moves_max.is_some_and(|most| view.moves >= most) {
+        say(format!(
+            "{} automatic moves lately are enough: no more until recover, or until they are long ago",
+            view.moves
+        ));
     }
     let homes: Vec<&str> = living().map(|seen| seen.duty.home.as_str()).collect();
     if let Some(other) = homes.iter().find(|home| **home != view.home) {

@@ -104,8 +104,8 @@ impl History {
 
 fn row(event: &EventView) -> Vec<Span> {
     let why = match &event.operator {
-        Some(operator) => format!("{} ({operator})", event.why),
-        None => event.why.clone(),
+        Some(operator) if !event.why.contains(operator.as_str()) => format!("{} ({operator})", event.why),
+        Some(_) | None => event.why.clone(),
     };
     vec![
         plain(text::at(event.at_ms)),

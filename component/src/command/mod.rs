@@ -230,6 +230,10 @@ pub struct Terms {
     pub patience_ms: u64,
     /// A node silent for more than two of these is suspected to be, in milliseconds.
     pub beat_ms: u64,
+    /// So many automatic moves are enough …
+    pub moves_max: u32,
+    /// … within this time, in milliseconds.
+    pub moves_within_ms: u64,
 }
 
 impl Terms {
@@ -242,6 +246,8 @@ impl Terms {
             domains: config.services.iter().map(domain).collect(),
             patience_ms: config.patience_ms(),
             beat_ms: config.beat_ms(),
+            moves_max: config.pair.as_ref().map_or(u32::MAX, |pair| pair.moves_max),
+            moves_within_ms: 60_000 * config.pair.as_ref().map_or(10, |pair| pair.moves_within_min),
         }
     }
 

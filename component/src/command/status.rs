@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::assemble::{Sighted, assemble};
 use super::order::OrderView;
 use super::{Desk, Refusal, Request};
-use crate::store::{DutySeen, LeaseSeen, NodeSeen, OrderSeen, SqlStore};
+use crate::store::{DutySeen, NodeSeen};
 
 /// How the pair stands.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -64,8 +64,12 @@ pub struct DomainView {
     pub level: Option<u8>,
     /// How long nobody served at the holder's last takeover or move.
     pub gap_ms: Option<u64>,
-    /// Whether automatic moves are forbidden.
+    /// Whether an operator forbade automatic moves.
     pub is_paused: bool,
+    /// Automatic moves lately.
+    pub moves: u32,
+    /// So many are enough; none without a twin.
+    pub moves_max: Option<u32>,
     /// Nodes whose beat is late, though not yet by more than the patience.
     pub suspected: Vec<String>,
     /// What is not as it should be, a sentence each.
@@ -120,8 +124,6 @@ pub struct NodeView {
     pub pid: Option<u32>,
     /// Where it answers HTTP.
     pub http: Option<String>,
-    /// Whether an operator told it to make no moves by itself.
-    pub is_paused: bool,
 }
 
 impl Desk {
@@ -137,9 +139,17 @@ impl Desk {
         }
         let mut sighted = Vec::with_capacity(domains.len());
         for domain in domains {
-            sighted.push(sight(&self.store, domain, &duties).await?);
+            sighted.push(self.sight(domain, &duties).await?);
         }
         Ok(assemble(&self.terms, database, &nodes, sighted))
+    }
+
+    async fn sight(&self, domain: String, duties: &[DutySeen]) -> Result<Sighted, Refusal> {
+        let lease = self.store.see_lease(&domain).await?;
+        let bearings = self.store.bearings(&domain, self.terms.moves_within_ms).await?;
+        let orders = self.store.open_orders(&domain).await?.into_iter().map(OrderView::from).collect();
+        let duties = duties.iter().filter(|seen| seen.duty.service == domain).cloned().collect();
+        Ok(Sighted { domain, lease, bearings, duties, orders })
     }
 
     /// A domain that living nodes serve in this database and that our configuration lacks is worth a line.
@@ -150,13 +160,6 @@ impl Desk {
             }
         }
     }
-}
-
-async fn sight(store: &SqlStore, domain: String, duties: &[DutySeen]) -> Result<Sighted, Refusal> {
-    let lease: Option<LeaseSeen> = store.see_lease(&domain).await?;
-    let orders: Vec<OrderSeen> = store.open_orders(&domain).await?;
-    let duties = duties.iter().filter(|seen| seen.duty.service == domain).cloned().collect();
-    Ok(Sighted { domain, lease, duties, orders: orders.into_iter().map(OrderView::from).collect() })
 }
 
 impl NodeView {
@@ -170,7 +173,6 @@ impl NodeView {
             started_ms: seen.map(|seen| seen.started_ms),
             pid: seen.map(|seen| seen.pid),
             http: seen.and_then(|seen| seen.http.clone()),
-            is_paused: seen.is_some_and(|seen| seen.is_paused),
         }
     }
 }

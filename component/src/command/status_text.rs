@@ -123,13 +123,7 @@ pub(super) fn state(words: &str) -> Span {
 
 fn node_row(node: &NodeView, asked: &str) -> Vec<Span> {
     let beat = node.silent_ms.map_or_else(|| "never".to_owned(), lasting);
-    let mut remarks = Vec::new();
-    if node.node == asked {
-        remarks.push("asked");
-    }
-    if node.is_paused {
-        remarks.push("paused");
-    }
+    let remark = if node.node == asked { "asked" } else { "" };
     vec![
         plain(node.node.as_str()),
         plain(node.version.clone().unwrap_or_default()),
@@ -137,6 +131,6 @@ fn node_row(node: &NodeView, asked: &str) -> Vec<Span> {
         plain(node.started_ms.map(at).unwrap_or_default()),
         span(beat, if node.is_alive { Tone::Plain } else { Tone::Bad }),
         plain(node.http.clone().unwrap_or_default()),
-        span(remarks.join(", "), Tone::Faint),
+        span(remark, Tone::Faint),
     ]
 }
