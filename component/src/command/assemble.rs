@@ -7,7 +7,8 @@ use super::Terms;
 use super::order::OrderView;
 use super::status::{DomainView, DutyView, NodeView, PairStatus, Verdict};
 use super::text::lasting;
-use crate::store::{Bearings, DutySeen, LeaseSeen, NodeSeen, SqlStore};
+use super::troubles::{Case, disagreements};
+use crate::store::{Bearings, DutySeen, LeaseSeen, NodeSeen};
 
 /// A domain as the database has it.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Sighted {
 }
 
 /// Puts what was seen together.
-pub(super) fn assemble(terms: &Terms, database: String, nodes: &[NodeSeen], seen: Vec<Sighted>) -> PairStatus {
+pub(super) fn assemble(terms: &Terms, database: String, nodes: &[NodeSeen], seen: &[Sighted]) -> PairStatus {
     let view = |name: &str| NodeView::of(name, nodes.iter().find(|node| node.node == name), terms.patience_ms);
     let mut names: Vec<&str> = std::iter::once(terms.node.as_str()).chain(terms.twin.as_deref()).collect();
     for node in nodes.iter().filter(|node| node.silent_ms <= terms.patience_ms) {
@@ -30,7 +31,7 @@ pub(super) fn assemble(terms: &Terms, database: String, nodes: &[NodeSeen], seen
     }
     names.sort_unstable();
     let nodes: Vec<NodeView> = names.into_iter().map(view).collect();
-    let domains: Vec<DomainView> = seen.into_iter().map(|seen| domain(terms, &nodes, seen)).collect();
+    let domains: Vec<DomainView> = seen.iter().map(|seen| domain(terms, &nodes, seen)).collect();
     let verdict = domains.iter().map(verdict_on).max().unwrap_or(Verdict::Good);
     let sentence = sentence(&domains, verdict, terms);
     PairStatus { verdict, sentence, node: terms.node.clone(), twin: terms.twin.clone(), database, domains, nodes }
@@ -56,7 +57,7 @@ fn sentence(domains: &[DomainView], verdict: Verdict, terms: &Terms) -> String {
     }
 }
 
-fn domain(terms: &Terms, nodes: &[NodeView], seen: Sighted) -> DomainView {
+fn domain(terms: &Terms, nodes: &[NodeView], seen: &Sighted) -> DomainView {
     let own_home = terms.domains.iter().find(|(name, _)| *name == seen.domain).map(|(_, home)| home.as_str());
     let home = own_home.or_else(|| seen.duties.first().map(|seen| seen.duty.home.as_str())).unwrap_or(&terms.node);
     let home = home.to_owned();
@@ -82,10 +83,11 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: Sighted) -> DomainView {
     let is_served = is_lease_good && held.is_none_or(|held| is_speaking(&held.duty.state));
     let other = duties.iter().find(|duty| Some(duty.node.as_str()) != holder.as_deref());
     let has_twin = terms.twin.is_some() || duties.len() > 1;
+    let disagreements = disagreements(terms, &seen.duties);
     let mut view = DomainView {
-        home,
+        domain: seen.domain.clone(),
         is_served,
-        is_redundant: duties.iter().any(|duty| Some(duty.node.as_str()) != holder.as_deref() && duty.is_fit),
+        is_redundant: holder.is_some() && other.is_some_and(|other| other.is_fit) && disagreements.is_empty(),
         epoch: seen.lease.as_ref().map_or(0, |lease| lease.epoch.0),
         lease_ms: seen.lease.as_ref().filter(|lease| lease.owner.is_some()).map(|lease| lease.expires_in_ms),
         since_ms: held.map(|held| held.since_ms),
@@ -96,15 +98,19 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: Sighted) -> DomainView {
         moves: seen.bearings.moves,
         moves_max: terms.twin.as_ref().map(|_| terms.moves_max),
         suspected: suspected(terms, &duties),
-        on_failover: on_failover(holder.as_deref().filter(|_| is_served), other, has_twin),
+        on_failover: on_failover(
+            holder.as_deref().filter(|_| is_served),
+            other.filter(|_| has_twin),
+            disagreements.first(),
+        ),
         troubles: Vec::new(),
-        nodes: Vec::new(),
-        orders: seen.orders,
-        domain: seen.domain,
+        nodes: duties,
+        orders: seen.orders.clone(),
+        home,
         holder,
     };
-    view.troubles = troubles(terms, nodes, &view, (&seen.duties, &duties), own_home.is_some(), has_twin);
-    view.nodes = duties;
+    let case = Case { terms, nodes, seen, view: &view, is_ours: own_home.is_some(), has_twin };
+    view.troubles = case.troubles(disagreements);
     view
 }
 
@@ -197,16 +203,15 @@ fn suspected(terms: &Terms, duties: &[DutyView]) -> Vec<String> {
     duties.iter().filter(is_late).map(|duty| duty.node.clone()).collect()
 }
 
-fn on_failover(speaks: Option<&str>, other: Option<&DutyView>, has_twin: bool) -> String {
-    let Some(other) = other.filter(|_| has_twin) else {
-        return "nothing could be moved: there is no twin".to_owned();
-    };
+fn on_failover(speaks: Option<&str>, other: Option<&DutyView>, disagreement: Option<&String>) -> String {
+    let Some(other) = other else { return "nothing could be moved: there is no twin".to_owned() };
     let name = &other.node;
-    match (&other.unfit, speaks) {
-        (Some(why), _) => format!("it would be refused: node {name} could not serve: {why}"),
-        (None, _) if !other.is_fit => format!("it would be refused: node {name} could not serve"),
-        (None, Some(_)) => format!("node {name} would serve it: it is fit, last heard {} ago", silence(other)),
-        (None, None) => {
+    match (disagreement, &other.unfit, speaks) {
+        (Some(why), ..) => format!("it would be refused: {why}"),
+        (None, Some(why), _) => format!("it would be refused: node {name} could not serve: {why}"),
+        (None, None, _) if !other.is_fit => format!("it would be refused: node {name} could not serve"),
+        (None, None, Some(_)) => format!("node {name} would serve it: it is fit, last heard {} ago", silence(other)),
+        (None, None, None) => {
             format!("node {name} takes it as soon as the lease is free: it is fit, last heard {} ago", silence(other))
         }
     }
@@ -214,67 +219,4 @@ fn on_failover(speaks: Option<&str>, other: Option<&DutyView>, has_twin: bool) -
 
 fn silence(duty: &DutyView) -> String {
     duty.silent_ms.map_or_else(|| "never".to_owned(), lasting)
-}
-
-/// What is not as it should be.
-fn troubles(
-    terms: &Terms,
-    nodes: &[NodeView],
-    view: &DomainView,
-    (seen, duties): (&[DutySeen], &[DutyView]),
-    is_ours: bool,
-    has_twin: bool,
-) -> Vec<String> {
-    let mut troubles = Vec::new();
-    let mut say = |what: String| troubles.push(what);
-    let living = || seen.iter().filter(|seen| seen.silent_ms <= terms.patience_ms);
-    if !is_ours {
-        say(format!("the configuration of node {} does not have this domain; add it as a [[service]]", terms.node));
-    }
-    match (&view.holder, view.is_served) {
-        (None, _) => say("nobody holds the lease".to_owned()),
-        (Some(holder), false) if view.lease_ms.is_some_and(|left| left <= 0) => {
-            say(format!("the lease of node {holder} has run out and nobody took it"));
-        }
-        (Some(holder), false) => {
-            let standing = duties.iter().find(|duty| duty.node == *holder);
-            let words = standing.map(|duty| format!("{} ({}): {}", duty.state, duty.reason, duty.why));
-            say(format!("node {holder} holds the lease and does not speak: {}", words.unwrap_or_default()));
-        }
-        (Some(_), true) => {}
-    }
-    if has_twin && view.holder.is_some() && !view.is_redundant {
-        for duty in duties.iter().filter(|duty| Some(&duty.node) != view.holder.as_ref()) {
-            let why = duty.unfit.as_deref().unwrap_or("it does not say why");
-            say(format!("node {} could not take it over: {why}", duty.node));
-        }
-    }
-    if view.is_paused {
-        say("automatic moves are paused; resume allows them again".to_owned());
-    }
-    if view.moves_max.is_some_and(|most| view.moves >= most) {
-        say(format!(
-            "{} automatic moves lately are enough: no more until recover, or until they are long ago",
-            view.moves
-        ));
-    }
-    let homes: Vec<&str> = living().map(|seen| seen.duty.home.as_str()).collect();
-    if let Some(other) = homes.iter().find(|home| **home != view.home) {
-        say(format!("the nodes disagree on its home: {} and {other}; make home the same in both files", view.home));
-    }
-    let tags: Vec<&str> = living().map(|seen| seen.duty.secret_tag.as_str()).filter(|tag| !tag.is_empty()).collect();
-    if tags.iter().any(|tag| *tag != tags[0]) {
-        say("the nodes have different secrets for it; make secret the same in both files".to_owned());
-    }
-    let strangers = living().filter(|seen| seen.node != terms.node && Some(&seen.node) != terms.twin.as_ref());
-    for stranger in strangers.filter(|_| is_ours) {
-        say(format!("node {} claims it too, and is neither this node nor its twin", stranger.node));
-    }
-    for node in nodes.iter().filter(|node| node.is_alive && duties.iter().any(|duty| duty.node == node.node)) {
-        if let Some(schema) = node.schema.filter(|schema| *schema != SqlStore::SCHEMA) {
-            let wanted = SqlStore::SCHEMA;
-            say(format!("node {} knows schema {schema}, this program {wanted}; finish the upgrade", node.node));
-        }
-    }
-    troubles
 }

@@ -11,7 +11,10 @@ pub mod http;
 mod order;
 mod status;
 mod status_text;
+#[cfg(test)]
+mod tests;
 pub mod text;
+mod troubles;
 
 use serde::Serialize;
 use tandem_muc_core::pair::OrderKind;

@@ -141,7 +141,7 @@ impl Desk {
         for domain in domains {
             sighted.push(self.sight(domain, &duties).await?);
         }
-        Ok(assemble(&self.terms, database, &nodes, sighted))
+        Ok(assemble(&self.terms, database, &nodes, &sighted))
     }
 
     async fn sight(&self, domain: String, duties: &[DutySeen]) -> Result<Sighted, Refusal> {

@@ -53,8 +53,8 @@ struct DomainAnswer<'a> {
     state: String,
 }
 
-/// Listens on `address`, where there is one, until `ends` turns true.
-pub(super) async fn serve(
+/// Answers on `address`, where there is one, until `ends` turns true.
+pub async fn open_doors(
     address: Option<SocketAddr>,
     status: Status,
     doors: Doors,

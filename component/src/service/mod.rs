@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError};
 pub use crate::reign::stream_config;
 use crate::reign::turned;
 use crate::store::{OpenError, SqlStore, StoreConfig};
-pub use http::Doors;
+pub use http::{Doors, open_doors};
 pub use identity::secret_tag;
 pub use status::{DomainStatus, Status};
 
@@ -72,7 +72,7 @@ pub async fn serve(
     doors: impl Into<Doors>,
 ) -> Result<(), ServiceError> {
     let (ending, ends) = watch::channel(false);
-    let http = http::serve(config.http.listen, status.clone(), doors.into(), ends.clone()).await?;
+    let http = http::open_doors(config.http.listen, status.clone(), doors.into(), ends.clone()).await?;
     let store = tokio::select! {
         store = open_store(&config) => store?,
         () = turned(&mut stop) => return Ok(()),

@@ -57,7 +57,7 @@ impl Status {
     }
 
     /// Says that the store is open.
-    pub(super) fn note_open(&self, store: SqlStore) {
+    pub fn note_open(&self, store: SqlStore) {
         let _ = self.store.set(store);
     }
 
