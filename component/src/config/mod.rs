@@ -384,6 +384,11 @@ impl Config {
         service.home.as_deref().unwrap_or(&self.node.name)
     }
 
+    /// How long a node may be silent before it counts, in milliseconds.
+    pub fn patience_ms(&self) -> u64 {
+        self.pair.as_ref().map_or_else(patience_ms, |pair| pair.patience_ms)
+    }
+
     /// How often this node beats, in milliseconds.
     pub fn beat_ms(&self) -> u64 {
         self.pair.as_ref().map_or_else(beat_ms, |pair| pair.beat_ms)
