@@ -29,7 +29,7 @@ class Relay:
     def write_config(self) -> None:
         listen, server = f"{ports.HOST}:{self.port}", f"{ports.HOST}:{self.server_port}"
         settings = {
-            "domain": [{"domain": domain, "secret": secret, "server": server, "listen": listen} for domain, secret in self.domains.items()],
+            "domain": [{"domain": domain, "secret": secret, "server": [server], "listen": listen} for domain, secret in self.domains.items()],
             "http": {"listen": f"{ports.HOST}:{self.http}"},
             **({"limits": self.limits} if self.limits else {}),
         }
