@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod pair;
+pub mod reign;
 pub mod service;
 pub mod shard;
 pub mod store;

@@ -18,6 +18,7 @@ use tandem_muc_core::record::{Message, Record, RoomId, RoomImage};
 mod acquire;
 mod affiliations;
 mod append;
+mod bearings;
 mod changes;
 mod connection;
 mod dialect;
@@ -46,6 +47,7 @@ mod sqlite;
 
 pub use acquire::{Acquired, Ask, Lease, Right};
 pub use append::Marks;
+pub use bearings::Bearings;
 use connection::Engine;
 pub use error::{BoxError, OpenError, StoreError};
 pub use events::{EventSeen, HaEvent};

@@ -8,7 +8,7 @@ use super::connection::Row;
 use super::error::StoreError;
 use super::session::Statement;
 
-const TABLE: &str = "muc_order";
+pub(super) const TABLE: &str = "muc_order";
 
 const GIVE: Statement = Statement::on(
     TABLE,

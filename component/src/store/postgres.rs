@@ -1,12 +1,11 @@
 //! The PostgreSQL engine (12 and newer), over sqlx. Bulk inserts are one `unnest` statement; behind a fence it
 //! is the same statement that moves the fence, so a group of messages costs one round trip.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow, Postgres};
@@ -17,26 +16,17 @@ use super::connection::{Answer, Cell, Columns, Engine, Held, Kind, Purpose, Row,
 use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 
+mod lock;
+mod sessions;
+use lock::LOCK_WAIT_MS;
+use sessions::{OwnPid, Pids};
+
 /// How long the server waits for our acknowledgement before it ends the session: then its locks are free.
 const SILENCE_MS: u64 = 3_000;
 
 /// The session's number, and whether it can only read, as on a standby and where an operator said so.
 const INTRODUCTION: &str =
     "SELECT pg_backend_pid(), CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END";
-
-/// A session at rest with a lock may have to wait for it again and again, see [`wait_text`].
-const LOCK_WAIT_MS: u64 = 100;
-
-const TRY_LOCK: &str = "SELECT CASE WHEN pg_try_advisory_lock(?) THEN 1 ELSE 0 END";
-
-/// Of the same user, for others may not be ended; but none of those listed.
-const END_SESSIONS: &str =
-    "SELECT COUNT(CASE WHEN pg_terminate_backend(pid) THEN 1 END) FROM pg_catalog.pg_stat_activity
-     WHERE application_name = ? AND datname = current_database() AND usename = current_user
-     AND STRPOS(?, ',' || CAST(pid AS TEXT) || ',') = 0";
-
-/// The sessions of this program, by number.
-type Pids = Arc<Mutex<BTreeSet<i64>>>;
 
 /// A PostgreSQL server and a database on it.
 #[derive(Clone)]
@@ -95,18 +85,6 @@ impl PostgresEngine {
             }
         }
         Ok(wire)
-    }
-
-    /// A connection that may hold a session lock; no longer than an answer may take.
-    async fn open_for_lock(&self) -> Result<PostgresWire, StoreError> {
-        within(self.answer_ms, async { Ok(self.open(Purpose::Lock).await?) }).await
-    }
-
-    /// Whether the lock is this session's now.
-    async fn try_lock(&self, wire: &mut PostgresWire, number: i64) -> Result<bool, StoreError> {
-        let asked = async { wire.fetch(TRY_LOCK, &[number.into()]).await.map_err(|trouble| trouble.at("muc_lease")) };
-        let taken = within(self.answer_ms, asked).await?;
-        Ok(taken.into_iter().next().is_some_and(|mut row| row.int() == Ok(1)))
     }
 
     /// Why no connection came about.
@@ -173,78 +151,16 @@ impl Engine for PostgresEngine {
     }
 
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
-        Box::pin(async move {
-            let mut wire = self.open_for_lock().await?;
-            let is_taken = self.try_lock(&mut wire, lock_number(name)).await?;
-            Ok(is_taken.then(|| Held::Session(Box::new(wire))))
-        })
+        Box::pin(self.take_lock(name))
     }
 
     fn await_session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Held, StoreError> {
-        Box::pin(async move {
-            let number = lock_number(name);
-            let wait = wait_text(number);
-            let mut wire = self.open_for_lock().await?;
-            // A lock that the waiting brought is this session's already, so that trying gets it once more.
-            while !self.try_lock(&mut wire, number).await? {
-                let waited = async { wire.script(&wait).await.map_err(|trouble| trouble.at("muc_lease")) };
-                within(self.answer_ms + LOCK_WAIT_MS, waited).await?;
-            }
-            Ok(Held::Session(Box::new(wire)))
-        })
+        Box::pin(self.await_lock(name))
     }
 
     fn end_sessions<'a>(&'a self, wire: &'a mut dyn Wire, label: &'a str) -> Answer<'a, u64> {
-        Box::pin(async move {
-            let own: String = listed(&self.own).iter().map(|pid| format!("{pid},")).collect();
-            let rows = wire.fetch(END_SESSIONS, &[label.into(), format!(",{own}").into()]).await?;
-            Ok(rows.into_iter().next().and_then(|mut row| row.count().ok()).unwrap_or_default())
-        })
+        Box::pin(sessions::end(wire, label, &self.own))
     }
-}
-
-/// The number a lock of that name has.
-fn lock_number(name: &str) -> i64 {
-    let hash = super::key::of_text(name);
-    i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer than eight bytes"))
-}
-
-/// Waits for a lock, `lock_timeout` at most. One long statement would wait as well, but a statement keeps its snapshot:
-/// nothing written meanwhile, in the whole database, could be cleaned up, and the fence's row would have a trail of
-/// millions. Caught inside the block, the timeout is no error in the server's log either.
-fn wait_text(number: i64) -> String {
-    format!("DO $$ BEGIN PERFORM pg_advisory_lock({number}); EXCEPTION WHEN lock_not_available THEN NULL; END $$")
-}
-
-/// The outcome, if it comes within an answer's time.
-async fn within<T>(limit_ms: u64, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let Ok(result) = tokio::time::timeout(Duration::from_millis(limit_ms), call).await else {
-        return Err(StoreError::Unavailable(format!("postgres did not answer within {limit_ms} ms").into()));
-    };
-    result
-}
-
-/// The number of a session, in the list as long as its connection lives.
-struct OwnPid {
-    pid: i64,
-    list: Pids,
-}
-
-impl OwnPid {
-    fn listed(pid: i64, list: &Pids) -> OwnPid {
-        listed(list).insert(pid);
-        OwnPid { pid, list: list.clone() }
-    }
-}
-
-impl Drop for OwnPid {
-    fn drop(&mut self) {
-        listed(&self.list).remove(&self.pid);
-    }
-}
-
-fn listed(list: &Pids) -> std::sync::MutexGuard<'_, BTreeSet<i64>> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One session.

@@ -1,8 +1,8 @@
 //! The SQLite engine, over sqlx with the library built in: a file of our own, write-ahead log, every commit synced.
-//! Its session lock is a locked file beside the database.
+//! Its session lock is a locked file beside the database, see `lock`.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ use super::connection::{Answer, Cell, Columns, Engine, Held, Purpose, Row, Value
 use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 use rustix::fs::Access;
+
+mod lock;
+use lock::LockFile;
 
 /// Two nodes that open a new file at once turn on its write-ahead log at once, and SQLite tells one of them that the
 /// file is locked without waiting its busy timeout: it is asked again after this pause.
@@ -192,41 +195,6 @@ impl Engine for SqliteEngine {
 
     fn end_sessions<'a>(&'a self, _: &'a mut dyn Wire, _: &'a str) -> Answer<'a, u64> {
         Box::pin(async { Ok(0) })
-    }
-}
-
-/// The file beside the database that stands for a session lock.
-struct LockFile {
-    file: File,
-    place: String,
-}
-
-impl LockFile {
-    fn open(database: &Path, name: &str) -> Result<LockFile, OpenError> {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        let suffix = if name.len() <= 100 && name.bytes().all(is_plain) {
-            name.to_owned()
-        } else {
-            let hash = super::key::of_text(name);
-            format!("{:032x}", u128::from_be_bytes(hash[..16].try_into().expect("a hash has 32 bytes")))
-        };
-        let mut path = database.to_owned().into_os_string();
-        path.push(format!(".{suffix}.lock"));
-        let place = format!("lock file {}", Path::new(&path).display());
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        match file {
-            Ok(file) => Ok(LockFile { file, place }),
-            Err(why) => Err(OpenError::NotPermitted { what: place, why: why.to_string() }),
-        }
-    }
-
-    /// Whether the lock is ours now; it stays so as long as the file is open.
-    fn is_taken(&self) -> Result<bool, OpenError> {
-        match rustix::fs::flock(&self.file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-            Err(why) => Err(OpenError::Other { what: self.place.clone(), why: why.to_string() }),
-        }
     }
 }
 

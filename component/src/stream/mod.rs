@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tandem_muc_core::stanza::{Inbound, Outbound};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -145,6 +145,8 @@ struct Said {
     is_last: bool,
     /// What is handled once they are written.
     tickets: Vec<Ticket>,
+    /// Told when all of it, and all before it, is handed on.
+    drained: Option<oneshot::Sender<()>>,
 }
 
 /// How the stream stands.
@@ -289,6 +291,13 @@ impl StreamHandle {
         if !tickets.is_empty() {
             self.queue(Said { tickets, ..Said::default() }).await;
         }
+    }
+
+    /// Waits until everything said before is handed on, or the connection it was said on is lost.
+    pub async fn drained(&self) {
+        let (told, drained) = oneshot::channel();
+        self.queue(Said { drained: Some(told), ..Said::default() }).await;
+        let _ = drained.await;
     }
 
     /// Says `answer` past everything that waits: for refusals, which belong to no group. The stanza of `ticket` is

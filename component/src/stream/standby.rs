@@ -66,9 +66,9 @@ async fn keep(
         };
         match ready {
             Ok(Some(mut warm)) => {
-                told.send_replace(Ok(()));
+                told.send(Ok(())).ok();
                 tokio::select! {
-                    why = hold(&mut warm) => { told.send_replace(Err(why)); }
+                    why = hold(&mut warm) => { told.send(Err(why)).ok(); }
                     taker = taken.recv() => {
                         if let Some(taker) = taker { let _ = taker.send(Some(Warm(warm))); }
                         return;
@@ -76,10 +76,10 @@ async fn keep(
                 }
             }
             Ok(None) => {
-                told.send_replace(Ok(()));
+                told.send(Ok(())).ok();
             }
             Err(why) => {
-                told.send_replace(Err(why));
+                told.send(Err(why)).ok();
             }
         }
         tokio::select! {

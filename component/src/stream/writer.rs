@@ -9,7 +9,7 @@ use std::time::Duration;
 use tandem_muc_core::stanza::{Condition, Kind, Outbound, Stanza, StanzaError, Type, render, write_address};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
@@ -93,6 +93,8 @@ pub(super) struct Writer<'a> {
     unsettled: Vec<Ticket>,
     /// The last group a relay was told of.
     told_seq: Option<i64>,
+    /// Who waits until all that was taken in is handed on.
+    drains: Vec<oneshot::Sender<()>>,
 }
 
 impl<'a> Writer<'a> {
@@ -125,6 +127,7 @@ impl<'a> Writer<'a> {
             is_relayed,
             unsettled: Vec::new(),
             told_seq: None,
+            drains: Vec::new(),
         }
     }
 
@@ -169,6 +172,11 @@ impl<'a> Writer<'a> {
         self.flush().await?;
         self.inlet.window.trim();
         self.publish();
+        if self.inlet.window.is_empty() {
+            for told in self.drains.drain(..) {
+                let _ = told.send(());
+            }
+        }
         Ok(())
     }
 
@@ -182,7 +190,8 @@ impl<'a> Writer<'a> {
     fn put_due_mark(&mut self) {
         let now = Instant::now();
         let unmarked = self.inlet.window.unmarked() > 0;
-        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || self.closing_at.is_some());
+        let is_hurried = self.closing_at.is_some() || !self.drains.is_empty();
+        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || is_hurried);
         if is_quiet || now >= self.marked_at + self.pace.keepalive {
             self.put_mark();
         }
@@ -190,6 +199,7 @@ impl<'a> Writer<'a> {
 
     fn take(&mut self, mut said: Said) {
         self.unsettled.append(&mut said.tickets);
+        self.drains.extend(said.drained.take());
         self.inlet.window.push(said);
     }
 
@@ -322,10 +332,11 @@ impl<'a> Writer<'a> {
             || window.trust() == Trust::Refused && window.is_all_written()
     }
 
-    /// Says goodbye, whatever is still unsaid.
+    /// Says goodbye. Past the gate, for no words are in it; not in the middle of words that were held up there.
     pub(super) async fn farewell(&mut self) -> io::Result<()> {
-        self.buffer.extend_from_slice(b"</stream:stream>");
-        self.flush().await?;
+        if self.buffer.is_empty() {
+            self.socket.write_all(b"</stream:stream>").await?;
+        }
         self.socket.shutdown().await
     }
 }

@@ -50,7 +50,7 @@ impl Pair {
     }
 
     /// Who has the lease, if somebody does.
-    pub(super) fn holder(&self) -> Option<&str> {
+    pub fn holder(&self) -> Option<&str> {
         self.seen.lease.as_ref()?.owner.as_deref()
     }
 

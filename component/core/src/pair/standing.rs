@@ -112,7 +112,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub(super) fn initial() -> Standing {
+    /// Of a node that has just started.
+    pub fn initial() -> Standing {
         Standing { state: State::Initializing, reason: Reason::Initialization, why: "starting".into() }
     }
 }
