@@ -14,8 +14,8 @@ use tracing::{info, warn};
 
 use super::dispatch::{Beginning, Demand, Dispatch};
 use super::lobby::Lobby;
-use super::{Frozen, Grant, News, Order, Setup, Vitals, passed, sweep};
-use crate::journal::{self, Health, Journal};
+use super::{Frozen, Grant, News, Order, Setup, Vitals, level, passed, sweep};
+use crate::journal::{self, Entry, Health, Journal};
 use crate::shard::{self, Shard};
 use crate::store::{SqlStore, StoreError};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
@@ -80,6 +80,9 @@ impl Task {
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);
+        if let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain)) {
+            court.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
+        }
         let _guards = Guards(court.hangers_on().into_iter().chain([watching.abort_handle()]).collect());
         tokio::spawn(tell_health(court.journal.watch(), news.clone()));
         tokio::spawn(async move {
@@ -140,7 +143,7 @@ impl Task {
     }
 
     fn open(self, mark: i64, tail: Vec<(BareJid, Message)>) -> (Court, oneshot::Receiver<u64>) {
-        let Task { setup, grant, stream, inbound, .. } = self;
+        let Task { setup, grant, stream, inbound, news } = self;
         let domain = setup.stream.domain.clone();
         let rules = Arc::new(setup.service.rules());
         let (stop, stops) = watch::channel(false);
@@ -183,6 +186,7 @@ impl Task {
             journal: journal.clone(),
             stream: stream.clone(),
             lobby,
+            news,
             kept: None,
             thaw: None,
         };
