@@ -18,11 +18,11 @@ use crate::table::{Table, per_second};
 const DOMAIN: &str = "muc.example.org";
 const SECRET: &str = "bench";
 /// Stanzas each way.
-const MANY: u64 = 300_000;
+const MANY: u32 = 300_000;
 /// There and back, one after the other.
-const TURNS: usize = 5_000;
+const TURNS: u32 = 5_000;
 /// Acknowledged and marked in one go, as a node's commits do under load.
-const GROUP: u64 = 100;
+const GROUP: u32 = 100;
 /// Processor time of one stanza.
 const CPU_GOAL_US: f64 = 3.0;
 /// Added to one way.
@@ -42,17 +42,17 @@ pub(crate) async fn run(table: &mut Table) {
     let mut node = attach(&relay.address).await;
     let before = relay.processor_time();
     let relayed_rate = flow(&peer, &mut node, true).await;
-    let used = relay.processor_time() - before;
-    let per_stanza = used.as_secs_f64() * 1e6 / (2 * MANY) as f64;
+    let used = relay.processor_time().saturating_sub(before);
+    let per_stanza = micros(used) / f64::from(2 * MANY);
     table.row(
         "stanzas through, both ways at once",
-        &format!("{}/s", per_second(2 * MANY, relayed_rate)),
-        &format!("direct {}/s", per_second(2 * MANY, direct_rate)),
+        &format!("{}/s", per_second(u64::from(2 * MANY), relayed_rate)),
+        &format!("direct {}/s", per_second(u64::from(2 * MANY), direct_rate)),
     );
     table.row(
         "processor time of a stanza",
         &format!("{per_stanza:.2} us"),
-        &format!("{} stanzas/s at most from one core", per_second(2 * MANY, used)),
+        &format!("{} stanzas/s at most from one core", per_second(u64::from(2 * MANY), used)),
     );
     table.goal(
         &format!("relay: {per_stanza:.2} us of processor time for a stanza (goal {CPU_GOAL_US})"),
@@ -65,20 +65,24 @@ pub(crate) async fn run(table: &mut Table) {
     let mut node = attach(&relay.address).await;
     let before = relay.processor_time();
     let relayed = turns(&mut peer, &mut node).await;
-    let alone = (relay.processor_time() - before).as_secs_f64() * 1e6 / (2 * TURNS) as f64;
-    let added = (relayed.0 - direct.0).as_secs_f64() * 1e6 / 2.0;
+    let alone = micros(relay.processor_time().saturating_sub(before)) / f64::from(2 * TURNS);
+    let added = micros(relayed.0.saturating_sub(direct.0)) / 2.0;
     table.row(
         "there and back, one at a time",
-        &format!("p50 {:.0} us", relayed.0.as_secs_f64() * 1e6),
+        &format!("p50 {:.0} us", micros(relayed.0)),
         &format!(
             "direct {:.0} us; p99 {:.0} us, direct {:.0} us",
-            direct.0.as_secs_f64() * 1e6,
-            relayed.1.as_secs_f64() * 1e6,
-            direct.1.as_secs_f64() * 1e6
+            micros(direct.0),
+            micros(relayed.1),
+            micros(direct.1)
         ),
     );
     table.row("processor time of a stanza on its own", &format!("{alone:.1} us"), "a read, a write and a wake-up each");
     table.goal(&format!("relay: {added:.0} us added to one way (goal {LATENCY_GOAL_US})"), added < LATENCY_GOAL_US);
+}
+
+fn micros(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e6
 }
 
 /// Many stanzas both ways at once; how long they take.
@@ -86,12 +90,12 @@ async fn flow(peer: &Loopback, node: &mut TcpStream, is_relay: bool) -> Duration
     let begun = Instant::now();
     let heard_before = peer.bytes();
     let word = word(0);
-    let inbound: Vec<u8> = (0..GROUP).flat_map(|nth| stanza(nth as usize).into_bytes()).collect();
+    let inbound: Vec<u8> = (0..GROUP).flat_map(|nth| stanza(nth).into_bytes()).collect();
     for _ in 0..MANY / GROUP {
         peer.inject(inbound.clone());
     }
     let (mut reading, mut writing) = node.split();
-    let bytes_in = inbound.len() as u64 * (MANY / GROUP);
+    let bytes_in = inbound.len() as u64 * u64::from(MANY / GROUP);
     let read = async {
         let mut buffer = vec![0; 256 * 1024];
         let mut left = bytes_in;
@@ -100,7 +104,7 @@ async fn flow(peer: &Loopback, node: &mut TcpStream, is_relay: bool) -> Duration
         }
     };
     let write = async {
-        let words = word.repeat(usize::try_from(GROUP).expect("small"));
+        let words = word.repeat(GROUP as usize);
         for nth in 1..=MANY / GROUP {
             writing.write_all(words.as_bytes()).await.expect("it is open");
             if is_relay {
@@ -112,7 +116,7 @@ async fn flow(peer: &Loopback, node: &mut TcpStream, is_relay: bool) -> Duration
         }
     };
     tokio::join!(read, write);
-    while peer.bytes() - heard_before < MANY * word.len() as u64 {
+    while peer.bytes() - heard_before < u64::from(MANY) * word.len() as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     begun.elapsed()
@@ -120,7 +124,7 @@ async fn flow(peer: &Loopback, node: &mut TcpStream, is_relay: bool) -> Duration
 
 /// One stanza there, one word back, one after the other: median and the time of 99 of 100.
 async fn turns(peer: &mut Loopback, node: &mut TcpStream) -> (Duration, Duration) {
-    let mut waits = Vec::with_capacity(TURNS);
+    let mut waits = Vec::with_capacity(TURNS as usize);
     let mut buffer = vec![0; 64 * 1024];
     for nth in 0..TURNS {
         let begun = Instant::now();
@@ -134,7 +138,7 @@ async fn turns(peer: &mut Loopback, node: &mut TcpStream) -> (Duration, Duration
         waits.push(begun.elapsed());
     }
     waits.sort_unstable();
-    (waits[TURNS / 2], waits[TURNS * 99 / 100])
+    (waits[waits.len() / 2], waits[waits.len() * 99 / 100])
 }
 
 async fn until_end(mut read: impl AsyncFnMut(&mut [u8]) -> usize, buffer: &mut [u8]) {
@@ -225,13 +229,13 @@ async fn read_to(socket: &mut TcpStream, end: &str) -> String {
     String::from_utf8(read).expect("text")
 }
 
-fn stanza(nth: usize) -> String {
+fn stanza(nth: u32) -> String {
     format!(
         "<message from='user{nth}@example.org/phone' to='room@{DOMAIN}' type='groupchat' id='m{nth:012}'><body>The quick brown fox jumps over the lazy dog, again and again.</body><origin-id xmlns='urn:xmpp:sid:0' id='m{nth:012}'/><x xmlns='urn:example'>some more of what clients send along</x></message>"
     )
 }
 
-fn word(nth: usize) -> String {
+fn word(nth: u32) -> String {
     format!(
         "<message from='room@{DOMAIN}/user' to='user@example.org/phone' type='groupchat' id='m{nth:012}'><body>The quick brown fox jumps over the lazy dog, again and again.</body><stanza-id xmlns='urn:xmpp:sid:0' by='room@{DOMAIN}' id='m{nth:012}'/><x xmlns='urn:example'>some more of what clients send along</x></message>"
     )
