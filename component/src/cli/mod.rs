@@ -1,11 +1,12 @@
-//! The command line: `run`, `check`, `migrate`, and the pair's commands. Words for people go to stdout, logs and errors
-//! to stderr.
+//! The command line: `run`, `check`, `migrate`, `relay`, and the pair's commands. Words for people go to stdout, logs
+//! and errors to stderr.
 
 mod check;
 mod local;
 mod order;
 mod paint;
 mod pair;
+mod relay;
 mod run;
 mod status;
 mod watchdog;
@@ -49,6 +50,35 @@ enum Command {
     Check(FileArg),
     /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
     Migrate(FileArg),
+    /// Stand between the XMPP server and the nodes of a pair, in the foreground, until SIGTERM or Ctrl-C.
+    ///
+    /// Runs on the server's host. To the server it is the component, to the nodes it is the server: it keeps what comes
+    /// in until a node has handled it, gives it to whichever node attaches next, and passes on the words of one node
+    /// only. So a node may be killed without a message bounced, lost or doubled. It needs no database, and a file of
+    /// three lines:
+    ///
+    ///   [[domain]]
+    ///   domain = "conference.example.org"
+    ///   secret = "the secret of the component in the server's configuration"
+    ///
+    /// It attaches to the server at 127.0.0.1:5347 once the first node attaches to it at 127.0.0.1:5348; the nodes'
+    /// files then say relay = ["127.0.0.1:5348"]. SIGTERM answers whatever nobody has handled with an error that
+    /// asks to wait.
+    #[command(verbatim_doc_comment)]
+    Relay(RelayFileArg),
+}
+
+#[derive(Debug, clap::Args)]
+struct RelayFileArg {
+    /// The relay's configuration file; conf/relay.toml has every key.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "TANDEM_MUC_RELAY_CONFIG",
+        default_value = "/etc/tandem-muc/relay.toml"
+    )]
+    config: PathBuf,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -93,6 +123,7 @@ async fn obey(matches: &clap::ArgMatches) -> Result<ExitCode, String> {
         Command::Run(file) => run::run(&file.config).await,
         Command::Check(file) => check::check(&file.config).await,
         Command::Migrate(file) => migrate(&file.config).await,
+        Command::Relay(file) => relay::relay(&file.config).await,
     }
 }
 
