@@ -44,10 +44,11 @@ enum Command {
     /// Logs go to stderr. SIGTERM ends within a few seconds with everything durable; SIGHUP takes over changed
     /// rules, limits and admins from the file.
     Run(FileArg),
-    /// Check the file, secrets, database, schema and stream, a verdict each.
+    /// Check the file, secrets, database, schema, streams and, with [pair], all that a takeover relies on: a verdict each.
     ///
-    /// Changes nothing, but for an empty SQLite file where there is none. Ends with 0 if all is well, with 1 if anything keeps `run` from serving.
-    Check(FileArg),
+    /// Changes nothing, but for an empty SQLite file where there is none; nobody who serves is disturbed. Ends with 0 if
+    /// all is well or only warned of, with 1 if anything failed.
+    Check(CheckArgs),
     /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
     Migrate(FileArg),
     /// Stand between the XMPP server and the nodes of a pair, until SIGTERM or Ctrl-C.
@@ -95,6 +96,18 @@ struct FileArg {
     config: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// A configuration file of the XMPP server to read too: Prosody's .cfg.lua or ejabberd's .yml.
+    #[arg(long, value_name = "PATH")]
+    server_config: Vec<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// What a command line that cannot be understood ends with: unlike any code of `status`.
 const USAGE: u8 = 64;
 
@@ -122,7 +135,7 @@ async fn obey(matches: &clap::ArgMatches) -> Result<ExitCode, String> {
     }
     match Args::from_arg_matches(matches).map_err(|why| why.to_string())?.command {
         Command::Run(file) => run::run(&file.config).await,
-        Command::Check(file) => check::check(&file.config).await,
+        Command::Check(args) => check::check(&args).await,
         Command::Migrate(file) => migrate(&file.config).await,
         Command::Relay(file) => relay::relay(&file.config).await,
     }

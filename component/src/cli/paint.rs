@@ -5,10 +5,16 @@ use std::io::{IsTerminal, Write};
 use crate::command::text::{Span, Text, Tone};
 
 /// How a check came out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub(super) enum Verdict {
+    #[serde(rename = "ok")]
     Good,
+    /// It works, and could be better.
+    #[serde(rename = "warn")]
+    Doubtful,
+    #[serde(rename = "fail")]
     Bad,
+    #[serde(rename = "skip")]
     NotTried,
 }
 
@@ -74,8 +80,9 @@ pub(super) fn complain(sentence: &str) {
 pub(super) fn verdict(verdict: Verdict, what: &str, sentence: &str) {
     let (colour, word) = match verdict {
         Verdict::Good => ("32", "ok  "),
+        Verdict::Doubtful => ("33", "warn"),
         Verdict::Bad => ("31", "FAIL"),
-        Verdict::NotTried => ("33", "skip"),
+        Verdict::NotTried => ("2", "skip"),
     };
     let word =
         if is_coloured(&std::io::stdout()) { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() };

@@ -13,6 +13,9 @@ const BY_MAX: usize = 200;
 /// Orders, one for each domain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Orders {
+    /// Of the only one, if there is but one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Each of them.
     pub orders: Vec<OrderView>,
 }
@@ -83,7 +86,8 @@ impl Desk {
             tracing::info!(id, domain = service, order = %kind, by, "order given");
             orders.push(self.order(&id).await?);
         }
-        Ok(Orders { orders })
+        let id = if let [order] = &orders[..] { Some(order.id.clone()) } else { None };
+        Ok(Orders { id, orders })
     }
 
     /// The order of that id as it stands.

@@ -151,7 +151,7 @@ class Pair:
     def status(self, asked: str = "a") -> dict:
         """`tandem-muc status --json` with this node's configuration, whether or not the node runs."""
         done = self.nodes[asked].command("status", "--json")
-        assert done.returncode == 0, done.stderr + done.stdout
+        assert done.returncode in (0, 1, 2), done.stderr + done.stdout  # all well, served but troubled, not served
         return json.loads(done.stdout)
 
     def order(self, kind: str, *, asked: str | None = None, domain: str | None = None, patience: float = ORDERS_S) -> tuple[str, str]:

@@ -149,12 +149,11 @@ async fn speaker(State(door): State<Door>, Path(domain): Path<String>) -> Result
     let Some(status) = door.status.domains().find(|status| status.domain() == prepared) else {
         return Err(Refused(StatusCode::NOT_FOUND, format!("this node has no domain {domain:?}")));
     };
-    let (code, state) = match status.verdict() {
-        Ok(state) => (StatusCode::OK, state),
-        Err(state) => (StatusCode::SERVICE_UNAVAILABLE, state),
-    };
+    let (Ok(state) | Err(state)) = status.verdict();
+    let speaks = status.speaks();
+    let code = if speaks { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let answer = serde_json::json!({
-        "node": door.status.node(), "domain": prepared, "speaks": code == StatusCode::OK, "state": state,
+        "node": door.status.node(), "domain": prepared, "speaks": speaks, "state": state,
     });
     Ok((code, Json(answer)).into_response())
 }
