@@ -14,8 +14,9 @@ const CORE: &[&[&str]] =
 const SHELL: &[&[&str]] = &[
     &["config", "telemetry"],
     &["store", "stream"],
-    &["journal"],
+    &["journal", "relay"],
     &["shard"],
+    &["reign"],
     &["pair"],
     &["service"],
     &["command"],
@@ -167,15 +168,18 @@ fn the_tree_speaks_of_itself_alone() {
 
 #[test]
 fn every_configuration_key_is_in_the_sample_and_no_other() {
-    let known = config_keys(&read(&root().join("component/src/config/mod.rs")));
-    let sample = sample_keys(&read(&root().join("conf/component.toml")));
-    assert!(known.len() > 10, "the keys were not found where they were looked for: {known:?}");
-    let missing: Vec<_> = known.difference(&sample).collect();
-    let unknown: Vec<_> = sample.difference(&known).collect();
-    assert!(
-        missing.is_empty() && unknown.is_empty(),
-        "conf/component.toml lacks {missing:?} and has unknown {unknown:?}"
-    );
+    for (code, sample) in [("mod.rs", "conf/component.toml"), ("relay.rs", "conf/relay.toml")] {
+        let mut known = config_keys(&read(&root().join("component/src/config").join(code)));
+        if code != "mod.rs" {
+            // What both files have stands in the first.
+            known.extend(["format", "level"].map(str::to_owned));
+        }
+        let in_sample = sample_keys(&read(&root().join(sample)));
+        assert!(known.len() > 10, "the keys were not found where they were looked for: {known:?}");
+        let missing: Vec<_> = known.difference(&in_sample).collect();
+        let unknown: Vec<_> = in_sample.difference(&known).collect();
+        assert!(missing.is_empty() && unknown.is_empty(), "{sample} lacks {missing:?} and has unknown {unknown:?}");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The shell of Tandem MUC: everything that touches the world.
 //!
-//! Floors, ground first: `config` `telemetry` · `store` `stream` · `journal` · `shard` · `service` · `cli`.
+//! Floors, ground first: `config` `telemetry` · `store` `stream` · `journal` `relay` · `shard` · `reign` · `pair` · `service` ·
+//! `command` · `cli`.
 //! The engines are in the crate `tandem-muc-core`.
 
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod journal;
 pub mod pair;
 pub mod reign;
+pub mod relay;
 pub mod service;
 pub mod shard;
 pub mod store;

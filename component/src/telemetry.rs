@@ -30,6 +30,31 @@ pub const EPOCH: &str = "tandem_muc_epoch";
 /// 1 while the stream is attached, by `domain`.
 pub const ATTACHED: &str = "tandem_muc_stream_attached";
 
+/// Relay: stanzas that came from the server, by `domain`.
+pub const RELAY_IN: &str = "tandem_muc_relay_stanzas_received_total";
+/// Relay: stanzas that went to the server, by `domain`.
+pub const RELAY_OUT: &str = "tandem_muc_relay_stanzas_sent_total";
+/// Relay: stanzas sent again to another holder, by `domain`.
+pub const RELAY_REPLAYED: &str = "tandem_muc_relay_replayed_total";
+/// Relay: stanzas answered with an error because nobody took them in time, by `domain`.
+pub const RELAY_BOUNCED: &str = "tandem_muc_relay_bounced_total";
+/// Relay: errors and results that nobody took in time, by `domain`.
+pub const RELAY_DROPPED: &str = "tandem_muc_relay_dropped_total";
+/// Relay: stanzas of nodes that did not hold the domain, by `domain`.
+pub const RELAY_STRAY: &str = "tandem_muc_relay_stray_total";
+/// Relay: attachments granted to nodes, by `domain`.
+pub const RELAY_ATTACHMENTS: &str = "tandem_muc_relay_attachments_total";
+/// Relay: stanzas kept until a node has handled them, by `domain`.
+pub const RELAY_HELD: &str = "tandem_muc_relay_held_stanzas";
+/// Relay: bytes of these, by `domain`.
+pub const RELAY_HELD_BYTES: &str = "tandem_muc_relay_held_bytes";
+/// Relay: nodes linked that do not hold the domain, by `domain`.
+pub const RELAY_STANDBYS: &str = "tandem_muc_relay_standbys";
+/// Relay: the epoch of the node that holds the domain, 0 if there is none, by `domain`.
+pub const RELAY_EPOCH: &str = "tandem_muc_relay_epoch";
+/// Relay: 1 while the stream to the server is open, by `domain`.
+pub const RELAY_SERVER: &str = "tandem_muc_relay_server_attached";
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogLines {

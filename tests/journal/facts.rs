@@ -70,7 +70,9 @@ impl Desk {
 
     async fn submit(&self, nth: i64, records: Vec<Record>) {
         let asked = Some(Arc::new(asked(nth)));
-        self.journal.submit(Entry::Said { life: life(nth), records, words: vec![word(nth)], asked, ticket: None }).await;
+        self.journal
+            .submit(Entry::Said { life: life(nth), records, words: vec![word(nth)], asked, ticket: None })
+            .await;
     }
 
     async fn has_room(&self, nth: i64) -> bool {

@@ -5,6 +5,7 @@
 
 mod check;
 mod error;
+pub mod relay;
 mod value;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use tandem_muc_core::name::BareJid;
 use tandem_muc_core::room::{Creators, ServiceRules};
 
 pub use error::ConfigError;
+pub use relay::RelayConfig;
 use value::{any, list, maybe};
 
 /// The whole file.
@@ -382,6 +384,11 @@ impl Config {
         service.home.as_deref().unwrap_or(&self.node.name)
     }
 
+    /// How long a node may be silent before it counts, in milliseconds.
+    pub fn patience_ms(&self) -> u64 {
+        self.pair.as_ref().map_or_else(patience_ms, |pair| pair.patience_ms)
+    }
+
     /// How often this node beats, in milliseconds.
     pub fn beat_ms(&self) -> u64 {
         self.pair.as_ref().map_or_else(beat_ms, |pair| pair.beat_ms)
@@ -391,14 +398,7 @@ impl Config {
 impl Service {
     /// The secret shared with the XMPP server.
     pub fn secret(&self) -> Result<SecretString, ConfigError> {
-        match (&self.secret, &self.secret_file) {
-            (Some(secret), _) => Ok(secret.0.clone()),
-            (None, Some(path)) => secret_from(path, "service.secret_file"),
-            (None, None) => Err(ConfigError::plain(format!(
-                "{}: neither secret nor secret_file is set; the XMPP server's configuration has the secret of this component",
-                self.domain.0
-            ))),
-        }
+        secret_of(&self.domain, self.secret.as_ref(), self.secret_file.as_deref(), "service.secret_file")
     }
 
     /// What rooms of this domain obey.
@@ -429,6 +429,23 @@ impl Service {
             tombstone_ms: i64::from(limits.tombstone_days) * 86_400_000,
             lock_ms: u64::from(limits.lock_minutes) * 60_000,
         }
+    }
+}
+
+/// The secret of `domain`, from the key or from the file that `key` names.
+fn secret_of(
+    domain: &BareDomain,
+    secret: Option<&Hidden>,
+    file: Option<&Path>,
+    key: &str,
+) -> Result<SecretString, ConfigError> {
+    match (secret, file) {
+        (Some(secret), _) => Ok(secret.0.clone()),
+        (None, Some(path)) => secret_from(path, key),
+        (None, None) => Err(ConfigError::plain(format!(
+            "{}: neither secret nor secret_file is set; the XMPP server's configuration has the secret of this component",
+            domain.0
+        ))),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError};
 pub use crate::reign::stream_config;
 use crate::reign::turned;
 use crate::store::{OpenError, SqlStore, StoreConfig};
+pub use http::{Doors, open_doors};
 pub use identity::secret_tag;
 pub use status::{DomainStatus, Status};
 
@@ -62,19 +63,21 @@ pub async fn open_store(config: &Config) -> Result<SqlStore, ServiceError> {
 /// Serves every domain of `config` until `stop` turns true, or until one of them may not go on.
 ///
 /// `reloads` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
+/// `doors` are the counters, and what else is answered by HTTP.
 pub async fn serve(
     config: Config,
     status: Status,
     mut stop: watch::Receiver<bool>,
     reloads: watch::Receiver<Option<Arc<Config>>>,
-    counted: metrics_exporter_prometheus::PrometheusHandle,
+    doors: impl Into<Doors>,
 ) -> Result<(), ServiceError> {
     let (ending, ends) = watch::channel(false);
-    let http = http::serve(config.http.listen, status.clone(), counted, ends.clone()).await?;
+    let http = http::open_doors(config.http.listen, status.clone(), doors.into(), ends.clone()).await?;
     let store = tokio::select! {
         store = open_store(&config) => store?,
         () = turned(&mut stop) => return Ok(()),
     };
+    status.note_open(store.clone());
     let Some((node, _name)) = identity::claim(&config, &store, reloads, &status, &mut stop).await else {
         return Ok(());
     };

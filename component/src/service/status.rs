@@ -1,6 +1,6 @@
 //! What an operator can ask: how each domain fares, in words and as a yes or no.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tandem_muc_core::pair::State;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::journal::Health;
 use crate::pair::Report;
+use crate::store::SqlStore;
 use crate::stream::StreamState;
 
 /// What a loop may be silent beyond the store's longest answer.
@@ -19,6 +20,7 @@ const SPARE: Duration = Duration::from_secs(5);
 pub struct Status {
     node: Arc<str>,
     domains: Arc<[DomainStatus]>,
+    store: Arc<OnceLock<SqlStore>>,
 }
 
 /// How one domain fares; shared between who knows and who asks.
@@ -41,12 +43,22 @@ impl Status {
             reports: watch::Sender::new(Report::initial()),
             node: node.clone(),
         };
-        Status { domains: config.services.iter().map(of).collect(), node }
+        Status { domains: config.services.iter().map(of).collect(), node, store: Arc::default() }
     }
 
     /// The node's name.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// The store, once it is open.
+    pub fn store(&self) -> Option<SqlStore> {
+        self.store.get().cloned()
+    }
+
+    /// Says that the store is open.
+    pub fn note_open(&self, store: SqlStore) {
+        let _ = self.store.set(store);
     }
 
     /// Each domain.

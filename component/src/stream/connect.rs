@@ -105,7 +105,7 @@ async fn open(config: &StreamConfig, socket: TcpStream) -> io::Result<(TcpStream
     Ok((buffered.into_inner(), framer, id))
 }
 
-fn handshake(id: &str, secret: &SecretString) -> String {
+pub(crate) fn handshake(id: &str, secret: &SecretString) -> String {
     let digest = Sha1::new().chain_update(id).chain_update(secret.expose_secret()).finalize();
     let mut text = String::from("<handshake>");
     for byte in digest {
@@ -135,7 +135,7 @@ async fn answer(socket: &mut TcpStream, framer: &mut Framer) -> Result<Option<Gr
 }
 
 /// What a stream error means to us (RFC 6120 §4.9.3).
-pub(super) fn refused(condition: &StreamCondition) -> Cause {
+pub(crate) fn refused(condition: &StreamCondition) -> Cause {
     match condition.name.as_str() {
         "conflict" => Cause::Conflict,
         "not-authorized" => Cause::NotAuthorized,

@@ -4,18 +4,18 @@
 //! order, repeats after a reconnect what no mark proves to have been handed on, and says at any time how it stands.
 //! Opening is tokio-xmpp's, reading is the own [`framer`]'s; nothing a stranger sends ends a stream.
 
-mod connect;
+pub(crate) mod connect;
 pub mod framer;
 mod gate;
 mod ledger;
 mod mark;
-mod padding;
+pub(crate) mod padding;
 mod pulse;
-mod read;
+pub(crate) mod read;
 mod reader;
 mod relayed;
 mod session;
-mod socket;
+pub(crate) mod socket;
 mod standby;
 mod trouble;
 mod window;
@@ -41,6 +41,7 @@ pub use trouble::{Cause, Trouble};
 
 use ledger::Ledger;
 use session::Session;
+pub(crate) use session::leave;
 
 /// What a stream needs to know.
 #[derive(Debug, Clone)]
@@ -239,7 +240,7 @@ impl Stream {
 /// The precise reason why it would not.
 pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
     let attached = connect::attach(config, Pace::default().step_patience).await?;
-    session::leave(attached.socket).await;
+    leave(attached.socket).await;
     Ok(attached.server)
 }
 

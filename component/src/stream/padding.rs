@@ -14,14 +14,14 @@ const PADDING_MAX: usize = 64 * 1024;
 
 /// What was written since the last rest, as far as it matters for padding.
 #[derive(Debug, Default)]
-pub(super) struct Burst {
+pub(crate) struct Burst {
     bytes: usize,
     longest_tag: usize,
 }
 
 impl Burst {
     /// Counts a stanza that was written `times`, `text` being all of it but the address.
-    pub(super) fn count(&mut self, text: [&str; 2], times: usize) {
+    pub(crate) fn count(&mut self, text: [&str; 2], times: usize) {
         let [head, tail] = text.map(str::as_bytes);
         self.bytes = self.bytes.saturating_add((head.len() + tail.len()).saturating_mul(times));
         let first = head.len() + memchr(b'>', tail).unwrap_or(tail.len());
@@ -29,7 +29,7 @@ impl Burst {
     }
 
     /// At rest: how much white space makes the server look at everything; counting starts anew.
-    pub(super) fn padding(&mut self) -> usize {
+    pub(crate) fn padding(&mut self) -> usize {
         let burst = std::mem::take(self);
         if burst.bytes <= READ_BYTES { 0 } else { (2 * burst.longest_tag).min(PADDING_MAX) }
     }

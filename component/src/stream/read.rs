@@ -16,7 +16,7 @@ use super::framer::{Excess, Frame, Raw};
 use super::mark::Mark;
 
 /// The default namespace of a component's stream.
-pub(super) const COMPONENT: &str = "jabber:component:accept";
+pub(crate) const COMPONENT: &str = "jabber:component:accept";
 
 /// What a frame means to us.
 #[derive(Debug)]
@@ -181,12 +181,12 @@ fn parse(child: &[u8], prefixes: &BTreeMap<Option<String>, String>) -> Option<El
 }
 
 /// A stream error is the only top-level element with this local name, whatever its prefix.
-pub(super) fn is_stream_error(raw: &Raw<'_>) -> bool {
+pub(crate) fn is_stream_error(raw: &Raw<'_>) -> bool {
     raw.name().ends_with(b":error")
 }
 
 /// Condition and text of a stream error (RFC 6120 §4.9).
-pub(super) fn condition_of(raw: &Raw<'_>) -> StreamCondition {
+pub(crate) fn condition_of(raw: &Raw<'_>) -> StreamCondition {
     let prefixes = BTreeMap::from([(None, COMPONENT.to_owned())]);
     let mut found = StreamCondition { name: "undefined-condition".to_owned(), text: None };
     let mut is_named = false;
@@ -202,7 +202,7 @@ pub(super) fn condition_of(raw: &Raw<'_>) -> StreamCondition {
 }
 
 /// An attribute's value as text: references resolved, white space made blanks (XML 1.0 §3.3.3).
-pub(super) fn decode(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+pub(crate) fn decode(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     const BROKEN: &str = "a stanza with a broken attribute";
     let text = std::str::from_utf8(value).map_err(|_| BROKEN)?;
     if !text.bytes().any(|byte| byte == b'&' || byte < b' ') && !text.contains(['\u{fffe}', '\u{ffff}']) {

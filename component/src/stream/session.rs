@@ -337,7 +337,7 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 /// Closes a stream nothing was said on.
-pub(super) async fn leave(mut socket: TcpStream) {
+pub(crate) async fn leave(mut socket: TcpStream) {
     let goodbye = async {
         socket.write_all(b"</stream:stream>").await?;
         socket.shutdown().await?;

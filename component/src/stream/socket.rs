@@ -7,7 +7,7 @@ use rustix::net::sockopt;
 use tokio::net::TcpStream;
 
 /// Sets what holds for the whole connection.
-pub(super) fn prepare(socket: &TcpStream) -> io::Result<()> {
+pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, Duration::from_secs(15))?;
@@ -19,7 +19,7 @@ pub(super) fn prepare(socket: &TcpStream) -> io::Result<()> {
 
 /// Asks for the next acknowledgement without delay. The kernel forgets this, so it is asked anew after each read:
 /// a server that keeps Nagle on (Prosody) else waits 4 to 40 ms with its next words. Failing costs only that time.
-pub(super) fn acknowledge_at_once(socket: &TcpStream) {
+pub(crate) fn acknowledge_at_once(socket: &TcpStream) {
     #[cfg(target_os = "linux")]
     let _ = sockopt::set_tcp_quickack(socket, true);
 }

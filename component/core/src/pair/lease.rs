@@ -2,7 +2,7 @@
 //! compared: the database's clock says when a lease is over, and this node's own monotonic clock for how long its row
 //! has not changed, which also holds where the database's clock jumps.
 
-use super::Pair;
+use super::{Duty, Pair};
 use crate::time::Moment;
 
 /// The lease's row.
@@ -44,9 +44,26 @@ impl Pair {
                 if (&a.owner, a.epoch, a.expires_ms) == (&b.owner, b.epoch, b.expires_ms));
         if !is_same || self.lease_still_since.is_none() {
             self.lease_still_since = Some(now);
+            let is_ours = |lease: Option<&LeaseView>| {
+                lease.is_some_and(|lease| lease.owner.as_deref() == Some(self.terms.node.as_str()))
+            };
+            let came_by_itself = self.lease_seen_at.is_some() && self.duty == Duty::Waiting && !self.is_in_doubt;
+            let was_ours = is_ours(self.seen.lease.as_ref());
+            // An old view, on its way for long, tells of nothing new.
+            let is_new = lease.is_some_and(|lease| lease.epoch >= self.epoch_max);
+            self.was_handed = is_ours(lease) && (self.was_handed || (came_by_itself && is_new && !was_ours));
         }
+        self.lease_seen_at = Some(now);
         self.seen.lease = lease.cloned();
         self.epoch_max = self.epoch_max.max(lease.map_or(0, |lease| lease.epoch));
+    }
+
+    /// The lease is `owner`'s since this moment, which is known before it is seen.
+    pub(super) fn know_lease(&mut self, now: Moment, owner: String, epoch: i64) {
+        let expires_ms = self.seen.lease.as_ref().map_or(0, |lease| lease.expires_ms);
+        self.seen.lease = Some(LeaseView { owner: Some(owner), epoch, expires_ms, is_over: false });
+        self.lease_still_since = Some(now);
+        self.was_handed = false;
     }
 
     /// Who has the lease, if somebody does.
@@ -68,21 +85,26 @@ impl Pair {
     }
 
     /// The right that needs no session lock, if there is one now. After this node was blind the holder was perhaps
-    /// blind too: it gets the time of a lease to go on.
+    /// blind too: it gets the time of a lease to go on. Only what was seen counts: a node that was stopped itself wakes
+    /// up with an old view, and must not disturb a holder that is well.
     pub(super) fn right_by_time(&self, now: Moment) -> Option<Right> {
-        let seen_ms = self.sees_since.map_or(0, |since| now.0.saturating_sub(since.0));
-        let Some(lease) = &self.seen.lease else { return Some(Right::Free) };
-        if lease.owner.is_none() {
-            return Some(Right::Free);
+        let seen_at = self.lease_seen_at?;
+        if now.0.saturating_sub(seen_at.0) > self.terms.lease_ms {
+            return None;
         }
+        let until_seen_ms = |since: Moment| seen_at.0.saturating_sub(since.0);
+        let seen_ms = until_seen_ms(self.sees_since?);
+        let still_ms = until_seen_ms(self.lease_still_since?).min(seen_ms);
+        let Some(LeaseView { owner: Some(_), epoch, expires_ms, is_over }) = self.seen.lease else {
+            return (still_ms > self.terms.lease_ms).then_some(Right::Free);
+        };
         if seen_ms < self.terms.lease_ms {
             return None;
         }
-        if lease.is_over {
+        // A clock that jumps ends no lease: its row has to stand still too.
+        if is_over && still_ms >= self.terms.lease_ms / 2 {
             return Some(Right::Free);
         }
-        let still_ms = now.0.saturating_sub(self.lease_still_since?.0).min(seen_ms);
-        let (epoch, expires_ms) = (lease.epoch, lease.expires_ms);
         (still_ms > self.terms.lease_ms + SLACK_MS).then_some(Right::Silent { epoch, expires_ms })
     }
 }

@@ -5,6 +5,8 @@
 //! promise it keeps: it asks for words only between a lease that was had and one that was lost, and every state it is
 //! in has a reason and a way out. A duty has a file of its own; [`standing`] says what an operator reads.
 
+mod action;
+mod event;
 mod handing;
 mod lease;
 mod order;
@@ -15,8 +17,12 @@ mod taking;
 mod tests;
 mod waiting;
 
+use std::collections::VecDeque;
+
 use crate::time::Moment;
 
+pub use action::{Action, Change, Cost};
+pub use event::{Event, Level, Opening, Sighting, TwinView};
 pub use lease::{LeaseView, Right};
 pub use order::{Order, OrderKind, Verdict};
 pub use standing::{Reason, Standing, State, seen_from_afar};
@@ -42,188 +48,6 @@ pub struct Terms {
     pub moves_max: u32,
 }
 
-/// What the twin says of itself, as the database has it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TwinView {
-    /// How long ago it last wrote, by the database's clock.
-    pub silent_ms: u64,
-    /// Why it could not serve the domain; nothing if it could.
-    pub unfit: Option<String>,
-    /// How it stands, in its own words.
-    pub standing: Option<Standing>,
-}
-
-/// One look at the database and around.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Sighting {
-    /// The lease; none if nobody ever had it.
-    pub lease: Option<LeaseView>,
-    /// The twin; none if it was never there.
-    pub twin: Option<TwinView>,
-    /// Why this node could not serve; nothing if it could.
-    pub unfit: Option<String>,
-    /// Whether an operator forbade automatic moves.
-    pub is_paused: bool,
-    /// Whether an operator sent this node into idleness.
-    pub is_idle: bool,
-    /// Automatic moves lately, of both nodes, since an operator last said recover.
-    pub moves_lately: u32,
-    /// Orders nobody has taken, oldest first.
-    pub orders: Vec<Order>,
-}
-
-/// How the stream is attached.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    /// L0: a bare server that takes any number of components.
-    Bare,
-    /// L1: a bare server that lets the newcomer replace.
-    Replacing,
-    /// L2: the relay.
-    Relay,
-}
-
-/// What a reign found to do at its beginning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Opening {
-    /// Messages said again.
-    pub repeated: u64,
-    /// Stanzas that had waited and were handled.
-    pub replayed: u64,
-    /// Stanzas that had waited too long and were answered with an error.
-    pub bounced: u64,
-}
-
-/// What happens.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// Time passes.
-    Tick,
-    /// A look at the database.
-    Saw(Sighting),
-    /// The look failed.
-    Blind(String),
-    /// The session lock is ours: the session that had it is gone. The lease as it is now comes along.
-    LockHad(Option<LeaseView>),
-    /// The session lock, or the wait for it, ended with its connection.
-    LockGone,
-    /// The lease is ours in this epoch.
-    LeaseHad(i64),
-    /// The lease is another's.
-    LeaseHeld,
-    /// The database did not say; nothing is known.
-    LeaseUnanswered(String),
-    /// The lease was prolonged.
-    Renewed,
-    /// It was not: it is another's now.
-    LeaseLost,
-    /// Nothing was heard of the renewal in time: words have stopped by this node's own clock.
-    LeaseOverdue(String),
-    /// The fence belongs to that epoch.
-    Fenced(i64),
-    /// The stream is open.
-    Attached(Level),
-    /// It is not.
-    Detached(String),
-    /// The relay, or the server, knows a higher epoch than ours.
-    Outdated(i64),
-    /// The reign speaks: what was unheard is said, what waited is handled.
-    Opened(Opening),
-    /// Trouble with commits, or the end of it.
-    Commits(Option<String>),
-    /// A frozen reign has said everything, and all of it was handed on.
-    Frozen,
-    /// That did not come about.
-    NotFrozen(String),
-    /// The lease is the other's, in this epoch.
-    HandedOver(i64),
-    /// The lease could not be handed over, and is ours still.
-    NotHandedOver(String),
-    /// What was read and not handled is with the other node.
-    PassedOn,
-    /// The reign ended in good order, as asked.
-    Ended,
-    /// An operator says so to this very node.
-    Stop,
-}
-
-/// What is to be done.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Wait for the session lock.
-    SeekLock,
-    /// Let the session lock go, or stop waiting for it.
-    DropLock,
-    /// Ask for the lease.
-    AskLease {
-        /// By what right.
-        right: Right,
-        /// The new epoch exceeds this one.
-        above: i64,
-        /// Whose database sessions are ended first, so that an open transaction does not block the fence.
-        ends_sessions_of: Option<String>,
-    },
-    /// Begin to serve: attach, repeat, replay, answer.
-    Begin {
-        /// In this epoch.
-        epoch: i64,
-        /// The epoch the domain was handed over in, if it was: what was passed on in it comes first.
-        handed_in: Option<i64>,
-    },
-    /// Take nothing new, finish what was begun, see it handed on.
-    Freeze,
-    /// Go on: the move is called off.
-    Thaw,
-    /// Give the lease to the other node, in one transaction with mark and numbers.
-    HandOver {
-        /// Who gets it.
-        to: String,
-    },
-    /// Read the stream to its end and pass on what was not handled.
-    PassOn {
-        /// In the epoch it was handed over in.
-        epoch: i64,
-    },
-    /// Stop at once: nothing more is said.
-    Cut,
-    /// Stop in good order: what was begun is finished, the lease is given back.
-    End,
-    /// Look for occupants who are gone.
-    Sweep,
-    /// The standing changed: a row of history, a line in the log.
-    Tell(Change),
-    /// An order was carried out or not.
-    Answer(Verdict),
-    /// The node's duty for this domain is over.
-    Finish,
-}
-
-/// One change of standing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// Before.
-    pub from: State,
-    /// After, with the reason.
-    pub to: Standing,
-    /// The epoch it happened in, as far as known.
-    pub epoch: i64,
-    /// What a takeover or move cost; none if this change ended none.
-    pub opened: Option<Cost>,
-    /// Who asked for it.
-    pub operator: Option<String>,
-}
-
-/// What a takeover or a planned move cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cost {
-    /// From the end of the former reign, as far as it can be seen from here, to the request for the lease.
-    pub detect_ms: u64,
-    /// From there to the first words.
-    pub gap_ms: u64,
-    /// What was found to do.
-    pub opening: Opening,
-}
-
 /// What the node does for the domain.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Duty {
@@ -232,19 +56,34 @@ enum Duty {
     /// Stands by.
     Waiting,
     /// Asked for the lease.
-    Taking { handed_in: Option<i64>, since: Moment },
+    Taking(Unopened),
     /// Has the lease; does not speak yet.
-    Opening { epoch: i64, handed_in: Option<i64>, since: Moment },
+    Opening { epoch: i64, unopened: Unopened },
     /// Speaks.
     Serving { epoch: i64 },
-    /// Ends its reign for the other's sake.
-    Handing { epoch: i64, is_frozen: bool, until: Moment },
+    /// Ends its reign for the other's sake; a reign that was not open yet remembers what its opening is of.
+    Handing { epoch: i64, is_frozen: bool, until: Moment, unopened: Option<Unopened> },
     /// The other has the lease; what was read is passed on.
     Passing { until: Moment },
     /// Ends in good order.
     Ending,
     /// Over.
     Ended,
+}
+
+/// A reign that does not speak yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Unopened {
+    /// The epoch the domain was handed over in, if it was, or that of our own former life.
+    handed_in: Option<i64>,
+    /// Whether the twin handed it over: then nobody was lost on the way.
+    is_move: bool,
+    /// Since when it was asked for.
+    since: Moment,
+    /// How long the lease had stood still by then.
+    detect_ms: u64,
+    /// What it found to do, where it began to speak while it was being handed over.
+    opened: Option<Opening>,
 }
 
 /// The engine of one node for one domain.
@@ -255,11 +94,16 @@ pub struct Pair {
     seen: Sighting,
     /// Since when the lease's row has not changed, by our own clock.
     lease_still_since: Option<Moment>,
+    /// When its row was last looked at.
+    lease_seen_at: Option<Moment>,
+    /// Whether it became ours without our asking: the twin handed it over.
+    was_handed: bool,
+    /// Whether we asked for it and never heard what came of that.
+    is_in_doubt: bool,
     /// The highest epoch ever seen.
     epoch_max: i64,
     started: Moment,
-    /// When the database was last seen, and since when without a break.
-    saw_at: Option<Moment>,
+    /// Since when the database is seen without a break.
     sees_since: Option<Moment>,
     /// Why the last look failed.
     blind: Option<String>,
@@ -276,8 +120,14 @@ pub struct Pair {
     overdue: Option<String>,
     /// Since when the home node has been fit while the domain is away from it.
     home_fit_since: Option<Moment>,
+    /// When the reign began.
+    reign_since: Moment,
+    /// No move by itself before.
+    move_from: Moment,
     /// The order under way.
     order: Option<Order>,
+    /// The orders last heeded, for the database may show them once more.
+    heeded: VecDeque<String>,
     /// Why the last change of holder came about.
     cause: Option<(Reason, String)>,
     is_stopping: bool,
@@ -292,9 +142,11 @@ impl Pair {
             duty: Duty::Starting,
             seen: Sighting::default(),
             lease_still_since: None,
+            lease_seen_at: None,
+            was_handed: false,
+            is_in_doubt: false,
             epoch_max: 0,
             started: now,
-            saw_at: None,
             sees_since: None,
             blind: None,
             has_lock: false,
@@ -306,7 +158,10 @@ impl Pair {
             commits: None,
             overdue: None,
             home_fit_since: None,
+            reign_since: now,
+            move_from: Moment(0),
             order: None,
+            heeded: VecDeque::new(),
             cause: None,
             is_stopping: false,
             told: Standing::initial(),
@@ -319,12 +174,15 @@ impl Pair {
         match self.duty.clone() {
             Duty::Starting => self.starting(now, event, out),
             Duty::Waiting => self.waiting(now, event, out),
-            Duty::Taking { handed_in, since } => self.taking(now, event, handed_in, since, out),
-            Duty::Opening { epoch, handed_in, since } => self.opening(now, event, (epoch, handed_in, since), out),
+            Duty::Taking(unopened) => self.taking(now, event, unopened, out),
+            Duty::Opening { epoch, unopened } => self.opening(now, event, epoch, unopened, out),
             Duty::Serving { epoch } => self.serving(now, event, epoch, out),
-            Duty::Handing { epoch, is_frozen, until } => self.handing(now, event, (epoch, is_frozen, until), out),
+            Duty::Handing { epoch, is_frozen: false, until, unopened } => {
+                self.freezing(now, event, (epoch, until, unopened), out);
+            }
+            Duty::Handing { epoch, is_frozen: true, unopened, .. } => self.handing(now, event, (epoch, unopened), out),
             Duty::Passing { until } => self.passing(now, event, until, out),
-            Duty::Ending => self.ending(event, out),
+            Duty::Ending => self.ending(now, event, out),
             Duty::Ended => {}
         }
         self.tell(now, out);
@@ -334,12 +192,9 @@ impl Pair {
     pub fn reigns(&self) -> Option<i64> {
         match self.duty {
             Duty::Opening { epoch, .. } | Duty::Serving { epoch } | Duty::Handing { epoch, .. } => Some(epoch),
-            Duty::Starting
-            | Duty::Waiting
-            | Duty::Taking { .. }
-            | Duty::Passing { .. }
-            | Duty::Ending
-            | Duty::Ended => None,
+            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Passing { .. } | Duty::Ending | Duty::Ended => {
+                None
+            }
         }
     }
 
@@ -362,16 +217,19 @@ impl Pair {
     fn note(&mut self, now: Moment, event: &Event) {
         match event {
             Event::Saw(sighting) => self.see(now, sighting),
-            Event::Blind(why) => (self.blind, self.sees_since) = (Some(why.clone()), None),
+            Event::Blind(why) => {
+                (self.blind, self.sees_since) = (Some(why.clone()), None);
+                self.home_fit_since = None;
+            }
             Event::LockHad(lease) => {
                 (self.has_lock, self.is_seeking) = (true, false);
                 self.see_lease(now, lease.as_ref());
             }
             Event::LockGone => {
+                self.seek_from = self.seek_after_loss(now);
                 (self.has_lock, self.is_seeking) = (false, false);
-                // The database was away, or one connection was: who holds the lease is let go first.
-                self.seek_from = Moment(now.0 + self.terms.lease_ms);
             }
+            Event::LeaseUnanswered(_) => self.is_in_doubt = true,
             Event::LeaseHad(epoch) | Event::HandedOver(epoch) | Event::Fenced(epoch) | Event::Outdated(epoch) => {
                 self.epoch_max = self.epoch_max.max(*epoch);
             }
@@ -389,7 +247,6 @@ impl Pair {
             Event::Stop => self.is_stopping = true,
             Event::Tick
             | Event::LeaseHeld
-            | Event::LeaseUnanswered(_)
             | Event::LeaseLost
             | Event::Opened(_)
             | Event::Frozen
@@ -402,7 +259,6 @@ impl Pair {
 
     fn see(&mut self, now: Moment, sighting: &Sighting) {
         self.blind = None;
-        self.saw_at = Some(now);
         self.sees_since.get_or_insert(now);
         let before = self.seen.lease.take();
         self.seen = sighting.clone();
@@ -436,6 +292,16 @@ impl Pair {
     /// Whether one more automatic move is allowed.
     fn may_move(&self) -> bool {
         !self.seen.is_paused && self.seen.moves_lately < self.terms.moves_max
+    }
+
+    /// When the session lock is sought again after it, or the wait for it, ended with its connection. The database was
+    /// away, or one connection was: who holds the lease is let go first.
+    fn seek_after_loss(&self, now: Moment) -> Moment {
+        match (self.reigns().is_some(), self.has_lock) {
+            (true, true) => now,
+            (true, false) => Moment(now.0 + taking::AGAIN_MS),
+            (false, _) => Moment(now.0 + self.terms.lease_ms),
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<Action>) {

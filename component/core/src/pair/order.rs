@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Pair;
+
 /// What can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum OrderKind {
@@ -86,6 +88,22 @@ pub struct Verdict {
     pub order: Order,
     /// `Ok`: done; else why not.
     pub outcome: Result<String, String>,
+}
+
+/// Orders remembered after they were heeded: far more than the database can show once more.
+const HEEDED_MAX: usize = 64;
+
+impl Pair {
+    /// The oldest order that waits, has waited for longer than `left_alone_ms`, and was not heeded before.
+    pub(super) fn next_order(&mut self, left_alone_ms: u64) -> Option<Order> {
+        let heeded = &self.heeded;
+        self.seen.orders.retain(|order| !heeded.contains(&order.id));
+        self.seen.orders.first().filter(|order| left_alone_ms == 0 || order.age_ms > left_alone_ms)?;
+        let order = self.seen.orders.remove(0);
+        self.heeded.truncate(HEEDED_MAX - 1);
+        self.heeded.push_front(order.id.clone());
+        Some(order)
+    }
 }
 
 impl Order {

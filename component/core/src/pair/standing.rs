@@ -170,11 +170,8 @@ impl Pair {
         match &self.duty {
             Duty::Starting => self.blindness().unwrap_or_else(Standing::initial),
             Duty::Waiting => self.stand_by(now),
-            Duty::Taking { handed_in, .. } | Duty::Opening { handed_in, .. } => {
-                as_is(match (self.is_home(), handed_in) {
-                    (true, Some(_)) => State::TakingBack,
-                    (_, None | Some(_)) => State::TakingOver,
-                })
+            Duty::Taking(unopened) | Duty::Opening { unopened, .. } => {
+                as_is(if self.is_home() && unopened.is_move { State::TakingBack } else { State::TakingOver })
             }
             Duty::Serving { .. } => self.trouble(now).unwrap_or_else(|| as_is(self.serving_state())),
             Duty::Handing { .. } | Duty::Passing { .. } => {
@@ -217,6 +214,7 @@ impl Pair {
                 let why = format!("stands by and could not take over: {unfit}");
                 return Standing { state: State::Normal, reason: Reason::CriticalServiceDown, why };
             }
+            (_, false, _) if reason == Reason::LeaseLost => State::RunningInFailedMode,
             (_, false, _) => State::Initializing,
         };
         Standing { state, reason, why }

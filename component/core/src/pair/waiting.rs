@@ -1,6 +1,6 @@
 //! Standing by: the session lock is waited for, the lease watched, orders heeded that nobody else can carry out.
 
-use super::{Action, Duty, Event, LeaseView, Order, OrderKind, Pair, Reason, Right, State};
+use super::{Action, Duty, Event, LeaseView, Order, OrderKind, Pair, Reason, Right, State, Unopened};
 use crate::time::Moment;
 
 impl Pair {
@@ -56,7 +56,7 @@ impl Pair {
             return self.heed_lock(now, out);
         }
         // Also where this node would not take over: a domain that is handed to it is handed by the lock.
-        if self.is_this_turn(now) && !self.is_seeking && now >= self.seek_from {
+        if self.is_this_turn(now) && !self.is_seeking && (now >= self.seek_from || self.was_handed) {
             self.is_seeking = true;
             out.push(Action::SeekLock);
         }
@@ -64,8 +64,8 @@ impl Pair {
             return;
         }
         // The holder is given the chance to end and free its lock; only who does neither is overtaken without it.
-        let is_freed = self.holder().is_some() && self.is_this_turn(now);
-        if let Some(right) = self.right_by_time(now).filter(|_| is_freed) {
+        let is_this_turn = self.is_this_turn(now);
+        if let Some(right) = self.right_by_time(now).filter(|_| is_this_turn) {
             self.ask(now, right, out);
         }
     }
@@ -105,12 +105,14 @@ impl Pair {
         None
     }
 
-    /// Whether a free lease is this node's to take: a backup leaves a domain nobody serves to the home node for a while.
+    /// Whether a free lease is this node's to take: a backup leaves a domain nobody serves to the home node for a while,
+    /// and a home node that could not serve to the backup that could.
     fn is_this_turn(&self, now: Moment) -> bool {
         let has_waited = now.0.saturating_sub(self.started.0) >= self.terms.patience_ms;
         match self.holder() {
             Some(_) => true,
-            None => self.is_home() || (has_waited && self.twin_obstacle().is_some()) || self.is_long_free(now),
+            None if self.is_home() && (self.seen.unfit.is_none() || self.twin_obstacle().is_some()) => true,
+            None => (has_waited && self.twin_obstacle().is_some()) || self.is_long_free(now),
         }
     }
 
@@ -121,25 +123,33 @@ impl Pair {
     }
 
     pub(super) fn ask(&mut self, now: Moment, right: Right, out: &mut Vec<Action>) {
+        let is_ours = self.holder() == Some(self.terms.node.as_str());
         let handed_in = match &self.seen.lease {
             Some(LeaseView { owner: Some(owner), epoch, .. }) if *owner == self.terms.node => Some(*epoch),
             Some(_) | None => None,
         };
         let former = self.holder().filter(|holder| *holder != self.terms.node).map(str::to_owned);
         let ends_sessions_of = if right == Right::Dead { None } else { former };
-        if self.order.is_none() {
+        // What is ours because an answer was lost on its way is asked for again for the same cause.
+        if self.order.is_none() && !(self.is_in_doubt && is_ours) {
             self.cause = Some(self.handed_by_twin().unwrap_or_else(|| self.cause_of(&right)));
         }
-        self.duty = Duty::Taking { handed_in, since: now };
+        let detect_ms = self.lease_still_since.map_or(0, |still| now.0.saturating_sub(still.0));
+        let is_move = is_ours && self.was_handed;
+        self.duty = Duty::Taking(Unopened { handed_in, is_move, since: now, detect_ms, opened: None });
         out.push(Action::AskLease { right, above: self.epoch_max, ends_sessions_of });
     }
 
-    /// Why the twin handed the domain over, if it did.
+    /// Why the twin handed the domain over, if it did: in its own words where they were seen in time.
     fn handed_by_twin(&self) -> Option<(Reason, String)> {
-        let standing = self.seen.twin.as_ref()?.standing.as_ref()?;
-        let is_handing = matches!(standing.state, State::FailingOver | State::FallingBack);
-        let is_ours = self.holder() == Some(self.terms.node.as_str());
-        (is_handing && is_ours).then(|| (standing.reason, standing.why.clone()))
+        if self.holder() != Some(self.terms.node.as_str()) {
+            return None;
+        }
+        let said = self.seen.twin.as_ref().and_then(|twin| twin.standing.as_ref());
+        let said = said.filter(|standing| matches!(standing.state, State::FailingOver | State::FallingBack));
+        let twin = self.terms.twin.as_deref().unwrap_or_default();
+        let unsaid = || (Reason::OnAdminRequest, format!("node {twin} handed the domain over"));
+        said.map(|standing| (standing.reason, standing.why.clone())).or_else(|| self.was_handed.then(unsaid))
     }
 
     /// Why this node takes the lease.
@@ -160,13 +170,10 @@ impl Pair {
 
     /// Orders that the holder would carry out, where the holder does not, and those that are any node's.
     fn heed_orders(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(order) = self.seen.orders.first().cloned() else { return };
         let is_mine = self.holder().is_none_or(|holder| holder == self.terms.node);
-        let is_left_alone = order.age_ms > self.terms.patience_ms;
-        if !is_mine && !is_left_alone {
-            return;
-        }
-        self.seen.orders.remove(0);
+        // A holder that took it at the last moment has the time of a move to carry it out.
+        let left_alone_ms = if is_mine { 0 } else { self.terms.patience_ms + self.terms.move_ms };
+        let Some(order) = self.next_order(left_alone_ms) else { return };
         match order.kind {
             OrderKind::Pause | OrderKind::Resume => out.push(Action::Answer(order.done("noted"))),
             OrderKind::Recover => {
@@ -174,11 +181,17 @@ impl Pair {
                 self.seen.moves_lately = 0;
                 out.push(Action::Answer(order.done("tries again now")));
             }
+            OrderKind::Fallback if self.is_home() && is_mine => {
+                self.seen.is_idle = false;
+                out.push(Action::Answer(order.done("nobody serves the domain: its home node takes it")));
+            }
             OrderKind::Failover if self.is_held_by_twin() => self.force(now, order, out),
             OrderKind::Fallback if self.is_home() && self.is_held_by_twin() => self.force(now, order, out),
             OrderKind::Failover | OrderKind::Fallback | OrderKind::SwitchOver | OrderKind::Sweep => {
-                let who = self.holder().unwrap_or("nobody").to_owned();
-                let why = format!("{who} serves the domain and does not carry out orders; try failover from its twin");
+                let why = match self.holder().filter(|_| !is_mine) {
+                    Some(who) => format!("node {who} serves the domain and does not carry out orders; try failover"),
+                    None => "nobody serves the domain at this moment; give it again when somebody does".to_owned(),
+                };
                 out.push(Action::Answer(order.refused(why)));
             }
         }

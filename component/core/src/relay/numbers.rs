@@ -73,6 +73,22 @@ impl Numbers {
     }
 }
 
+impl Extend<u64> for Numbers {
+    fn extend<I: IntoIterator<Item = u64>>(&mut self, numbers: I) {
+        for n in numbers {
+            self.insert(n);
+        }
+    }
+}
+
+impl FromIterator<u64> for Numbers {
+    fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Numbers {
+        let mut set = Numbers::default();
+        set.extend(numbers);
+        set
+    }
+}
+
 impl fmt::Display for Numbers {
     /// The text form. Of more than [`RANGES_MAX`] stretches the highest are left out: too little handled means some
     /// stanzas twice, a text that cannot be read means all of them.
@@ -157,7 +173,7 @@ mod tests {
     fn numbers_in_order_are_one_number() {
         let mut numbers = Numbers::default();
         assert_eq!(numbers.to_string(), "0");
-        (1..=5).for_each(|n| numbers.insert(n));
+        numbers.extend(1..=5);
         assert_eq!(numbers.to_string(), "5");
         assert_eq!(numbers, Numbers::starting_after(5));
     }
@@ -165,7 +181,7 @@ mod tests {
     #[test]
     fn a_gap_stays_open_until_it_is_filled() {
         let mut numbers = Numbers::starting_after(102);
-        [104, 107, 105].into_iter().for_each(|n| numbers.insert(n));
+        numbers.extend([104, 107, 105]);
         assert_eq!(numbers.to_string(), "102+104-105,107");
         assert_eq!((numbers.contains(103), numbers.contains(105), numbers.contains(106)), (false, true, false));
         numbers.insert(103);
@@ -210,8 +226,7 @@ mod tests {
 
     #[test]
     fn too_many_gaps_are_written_as_few_as_can_be_read() {
-        let mut numbers = Numbers::default();
-        (0..20_001).for_each(|nth| numbers.insert(2 * nth + 2));
+        let numbers: Numbers = (0..20_001).map(|nth| 2 * nth + 2).collect();
         let back = read(&numbers.to_string());
         assert_eq!(back.beyond().count(), RANGES_MAX);
         assert!(back.beyond().all(|(first, _)| numbers.contains(first)));
@@ -238,7 +253,7 @@ mod tests {
 
         #[test]
         fn a_union_is_that_of_the_sets(a in prop::collection::vec(1u64..60, 0..40), b in prop::collection::vec(1u64..60, 0..40)) {
-            let of = |ns: &[u64]| { let mut set = Numbers::default(); ns.iter().for_each(|&n| set.insert(n)); set };
+            let of = |ns: &[u64]| ns.iter().copied().collect::<Numbers>();
             let mut whole = of(&a);
             whole.union(&of(&b));
             prop_assert_eq!(whole, of(&[a, b].concat()));
