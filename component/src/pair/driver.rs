@@ -56,6 +56,8 @@ struct Driver {
     paused: bool,
     looking: Option<JoinHandle<()>>,
     renewing: Option<JoinHandle<()>>,
+    /// The duty row on its way to the database.
+    writing: Option<JoinHandle<()>>,
     has_store: bool,
     is_over: bool,
 }
@@ -106,6 +108,7 @@ impl Driver {
             paused: false,
             looking: None,
             renewing: None,
+            writing: None,
             has_store: true,
             is_over: false,
             setup,
@@ -163,13 +166,13 @@ impl Driver {
     }
 
     /// The duty row as it stands now, written at once: the other node reads why.
-    fn write_duty(&self) {
+    fn write_duty(&mut self) {
         let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
-        tokio::spawn(async move {
+        self.writing = Some(tokio::spawn(async move {
             if let Err(why) = looker.beat(duty, paused).await {
                 tracing::debug!(%why, "the state could not be written; the next beat does");
             }
-        });
+        }));
     }
 
     fn duty(&self) -> Duty {
@@ -429,7 +432,15 @@ impl Driver {
         let Some(crown) = &mut self.crown else { return };
         let Some(frozen) = crown.frozen.clone() else { return };
         crown.is_handing = true;
-        tokio::spawn(keep::hand_over(self.setup.clone(), crown.lease.clone(), to, frozen, self.back.clone()));
+        let handing = keep::hand_over(self.setup.clone(), crown.lease.clone(), to, frozen, self.back.clone());
+        let writing = self.writing.take();
+        tokio::spawn(async move {
+            // Whoever finds the lease its own finds the reason beside it.
+            if let Some(writing) = writing {
+                let _ = writing.await;
+            }
+            handing.await;
+        });
     }
 
     /// The lease is the other's. Through a relay nothing need be passed on: it brings again what was not handled.
