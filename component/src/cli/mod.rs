@@ -62,7 +62,7 @@ enum Command {
     ///   domain = "conference.example.org"
     ///   secret = "the secret of the component in the server's configuration"
     ///
-    /// Nodes attach to it at 127.0.0.1:5348, which their files name as a server; when the first
+    /// Nodes attach to it at 127.0.0.1:5348, which their files name as the relay; when the first
     /// one does, the relay attaches to the server at 127.0.0.1:5347. SIGTERM answers whatever
     /// nobody has handled with an error that asks to wait. GET /status of its [http] listen
     /// tells who holds a domain and how much waits.

@@ -103,7 +103,15 @@ impl Driver {
         let Some(crown) = &mut self.crown else { return };
         let Some(frozen) = crown.frozen.clone() else { return };
         crown.is_handing = true;
-        tokio::spawn(keep::hand_over(self.setup.clone(), crown.lease.clone(), to, frozen, self.back.clone()));
+        let handing = keep::hand_over(self.setup.clone(), crown.lease.clone(), to, frozen, self.back.clone());
+        let writing = self.writing.take();
+        tokio::spawn(async move {
+            // Whoever finds the lease its own finds the reason beside it.
+            if let Some(writing) = writing {
+                let _ = writing.await;
+            }
+            handing.await;
+        });
     }
 
     /// The lease is the other's. Through a relay nothing need be passed on: it brings again what was not handled.

@@ -56,6 +56,8 @@ pub(super) struct Driver {
     pub(super) paused: bool,
     pub(super) looking: Option<JoinHandle<()>>,
     pub(super) renewing: Option<JoinHandle<()>>,
+    /// The duty row on its way to the database.
+    pub(super) writing: Option<JoinHandle<()>>,
     pub(super) has_store: bool,
     pub(super) is_over: bool,
 }
@@ -107,6 +109,7 @@ impl Driver {
             paused: false,
             looking: None,
             renewing: None,
+            writing: None,
             has_store: true,
             is_over: false,
             setup,
@@ -164,13 +167,13 @@ impl Driver {
     }
 
     /// The duty row as it stands now, written at once: the other node reads why.
-    pub(super) fn write_duty(&self) {
+    pub(super) fn write_duty(&mut self) {
         let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
-        tokio::spawn(async move {
+        self.writing = Some(tokio::spawn(async move {
             if let Err(why) = looker.beat(duty, paused).await {
                 tracing::debug!(%why, "the state could not be written; the next beat does");
             }
-        });
+        }));
     }
 
     pub(super) fn duty(&self) -> Duty {

@@ -74,7 +74,11 @@ impl Task {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let watching = tokio::spawn(tell_stream(self.stream.state(), self.news.clone()));
         let _guards = Guards(vec![watching.abort_handle()]);
-        let Some(welcome) = self.attached(&mut orders).await else { return };
+        let Some(welcome) = self.attached(&mut orders).await else {
+            // What the stream said last is told here: who watches it ends with this task.
+            news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));
+            return;
+        };
         // A relay knows better than the store how far words came.
         let mark = self.grant.lease.mark.max(welcome.and_then(|welcome| welcome.mark).unwrap_or(i64::MIN));
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
@@ -359,16 +363,19 @@ async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Messag
     }
 }
 
+fn news_of(state: &StreamState) -> Option<News> {
+    match state {
+        StreamState::Connecting { last_trouble: Some(trouble) } => Some(News::Detached(trouble.to_string())),
+        StreamState::Attached { relay: Some(_), .. } => Some(News::Attached(Level::Relay)),
+        StreamState::Attached { relay: None, .. } => Some(News::Attached(Level::Bare)),
+        StreamState::Outdated { highest } => Some(News::Outdated(i64::try_from(*highest).unwrap_or(i64::MAX))),
+        StreamState::Connecting { last_trouble: None } | StreamState::Closed => None,
+    }
+}
+
 async fn tell_stream(mut state: watch::Receiver<StreamState>, news: mpsc::UnboundedSender<News>) {
     loop {
-        let told = match &*state.borrow_and_update() {
-            StreamState::Connecting { last_trouble: None } => None,
-            StreamState::Connecting { last_trouble: Some(trouble) } => Some(News::Detached(trouble.to_string())),
-            StreamState::Attached { relay: Some(_), .. } => Some(News::Attached(Level::Relay)),
-            StreamState::Attached { relay: None, .. } => Some(News::Attached(Level::Bare)),
-            StreamState::Outdated { highest } => Some(News::Outdated(i64::try_from(*highest).unwrap_or(i64::MAX))),
-            StreamState::Closed => return,
-        };
+        let told = news_of(&state.borrow_and_update());
         if told.is_some_and(|told| news.send(told).is_err()) || state.changed().await.is_err() {
             return;
         }
