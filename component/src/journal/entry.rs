@@ -29,6 +29,15 @@ impl Entry {
         }
     }
 
+    /// What is handled once its records are durable, whether or not its words were heard: of messages, for those a
+    /// successor repeats from the archive. Anything else a relay brings to the successor again - entering is a resync
+    /// then, a presence is told once more - for nobody else could repeat what was to be heard of it.
+    pub(super) fn stored_ticket(&self) -> Option<Ticket> {
+        let Entry::Said { records, ticket, .. } = self else { return None };
+        let is_repeated = |record: &Record| matches!(record, Record::Said(message) if message.is_archived);
+        ticket.filter(|_| !records.is_empty() && records.iter().all(is_repeated))
+    }
+
     /// The answer to who asked, where its records prove unwritable.
     pub(super) fn apology(&self) -> Option<Outbound> {
         let Entry::Said { asked: Some(asked), .. } = self else { return None };

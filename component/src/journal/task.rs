@@ -173,7 +173,7 @@ impl Task {
                 self.say(entry.apology().into_iter().collect(), false, entry.ticket().into_iter().collect()).await;
                 continue;
             }
-            let tickets: Vec<Ticket> = entry.ticket().into_iter().collect();
+            let tickets = tickets_with_facts(std::slice::from_ref(&entry));
             match self.append(own, &tickets).await? {
                 Ok(()) => self.release(vec![entry], !own.is_empty()).await,
                 Err(why) => self.bury(entry, &why).await,
@@ -338,5 +338,5 @@ impl Task {
 
 /// The tickets whose handling is durable with the records of `group`.
 fn tickets_with_facts(group: &[Entry]) -> Vec<Ticket> {
-    group.iter().filter(|entry| entry.records() > 0).filter_map(Entry::ticket).collect()
+    group.iter().filter_map(Entry::stored_ticket).collect()
 }
