@@ -8,6 +8,7 @@
 pub mod muc;
 pub mod name;
 pub mod ns;
+pub mod pair;
 pub mod protocol;
 pub mod record;
 pub mod relay;

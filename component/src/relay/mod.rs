@@ -190,6 +190,7 @@ fn bounds(config: &RelayConfig) -> Bounds {
 fn stream_config(domain: &DomainConfig, stanza_bytes: usize) -> Result<StreamConfig, ConfigError> {
     Ok(StreamConfig {
         domain: domain.domain.0.as_str().to_owned(),
+        relays: Vec::new(),
         servers: domain.server.clone(),
         secret: domain.secret()?,
         limits: node_limits(stanza_bytes),
