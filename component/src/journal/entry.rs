@@ -1,5 +1,6 @@
 //! What the journal asks of an entry: how much it has to write, whose it is, what to tell who asked.
 
+use tandem_muc_core::record::Record;
 use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
 
 use super::{Entry, Life};
@@ -34,7 +35,7 @@ impl Entry {
     /// then, a presence is told once more - for nobody else could repeat what was to be heard of it.
     pub(super) fn stored_ticket(&self) -> Option<Ticket> {
         let Entry::Said { records, ticket, .. } = self else { return None };
-        let is_repeated = |record: &Record| matches!(record, Record::Said(message) if message.is_archived);
+        let is_repeated = |record: &Record| matches!(record, Record::Spoken(message) if message.is_archived);
         ticket.filter(|_| !records.is_empty() && records.iter().all(is_repeated))
     }
 

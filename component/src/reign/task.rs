@@ -1,7 +1,7 @@
 //! The reign's one task: opens the domain step by step, then does what it is told until it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::pair::{Level, Opening};
@@ -194,6 +194,7 @@ impl Task {
             journal: journal.clone(),
             stream: stream.clone(),
             lobby,
+            since: Instant::now(),
             news,
             kept: None,
             thaw: None,
