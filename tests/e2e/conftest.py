@@ -1,7 +1,6 @@
 """Fixtures of the end-to-end tests: servers for the whole run, a fresh node and fresh people for each test."""
 
 import itertools
-import re
 import signal
 import sys
 import threading
@@ -78,16 +77,17 @@ def node():
         component.process.end()
 
 
+_databases = itertools.count(1)
+
+
 @pytest.fixture
 def database(request):
     """Makes databases for pairs: `database("sqlite")`, `database("postgresql")`."""
-    count = itertools.count()
 
     def make(kind: str, **options) -> Sqlite | Postgresql:
         if kind == "sqlite":
             return Sqlite(process.directory("database"))
-        name = re.sub(r"\W+", "_", request.node.name).lower()[:50]
-        return Postgresql(options.pop("postgres", None) or request.getfixturevalue("postgres"), f"{name}_{next(count)}", **options)
+        return Postgresql(options.pop("postgres", None) or request.getfixturevalue("postgres"), f"pair_{next(_databases)}", **options)
 
     return make
 

@@ -10,7 +10,7 @@ FIRST, SECOND = "conference.localhost", "rooms.localhost"
 
 
 def person(server, account: str, service: str) -> Client:
-    return Client(account, ACCOUNTS[account], host=HOST, port=server.c2s, service=service).connect()
+    return Client(account, ACCOUNTS[account], host=HOST, port=server.c2s, service=service, resource=service.partition(".")[0]).connect()
 
 
 def test_each_node_serves_a_domain_and_both_when_the_other_dies(own_server, pair, database, relay):
@@ -77,8 +77,9 @@ def test_a_backup_started_alone_serves_when_the_home_node_does_not_come(own_serv
     alice.say_heard("hall", "undisturbed")
 
 
-def test_a_node_without_a_twin_serves_and_a_killed_one_serves_again(server, node, people):
-    alone = node(server)
+def test_a_node_without_a_twin_serves_and_a_killed_one_serves_again(server, node, people, tmp_path):
+    (tmp_path / "token").write_text("a token")
+    alone = node(server, extra={"http": {"token_file": str(tmp_path / "token")}})
     alice, bob = people(server, "alice", "bob")
     alice.create("hall", "Alice")
     bob.enter("hall", "Bob")

@@ -26,7 +26,7 @@ def test_a_lost_host_is_overtaken_and_says_nothing_when_it_comes_back(server, pe
         zombie, epoch = two.holder(), two.epoch()
         zombie.freeze()
         began = time.monotonic()
-        new = two.backup()
+        new = two.other(zombie)
         two.until_spoken_by(new.name)
         chorus.until_reflected(50)
         assert time.monotonic() - began < BUDGET_S + 2, "lease, takeover and fifty messages"
@@ -90,7 +90,7 @@ def test_a_node_that_was_stopped_for_a_while_with_a_full_socket_comes_back_silen
     for n in range(300):
         alice.say("hall", f"line {n}")
     bob.hears("hall", "line 299", nick="Alice")
-    two.until_spoken_by(two.backup().name if two.speaker() == zombie.name else two.speaker())
+    two.until_spoken_by(two.other(zombie).name)
     since = bob.now
     zombie.thaw()
     two.until_state(zombie.name, "Failed Over")

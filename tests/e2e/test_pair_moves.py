@@ -40,8 +40,9 @@ def test_many_moves_in_a_row_go_unnoticed(server, people, pair, database, relay,
     account.assert_whole(at_least=MOVES * 20)
     assert account.repeated == 0, str(account)
     assert account.worst_silence_s < PAUSE_S, str(account)
-    opened = [event for event in two.history() if event["gap_ms"] and event["operator"]]
-    assert len(opened) == MOVES and {event["reason"] for event in opened} == {"On Admin Request"}, opened
+    opened = [event for event in two.history() if event["gap_ms"]][1:]
+    assert [event["reason"] for event in opened] == ["On Admin Request"] * MOVES, opened
+    assert len([event for event in two.history() if event["operator"]]) >= MOVES, "who ordered it stands there too"
 
 
 @pytest.mark.parametrize("attached", ["bare", "relayed"])

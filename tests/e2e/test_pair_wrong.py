@@ -57,8 +57,8 @@ def test_a_node_with_another_secret_is_not_fit_and_says_why(prosody, people, pai
 def test_a_node_that_is_older_than_the_schema_does_not_start(prosody, people, pair, database):
     two = pair(prosody, database("sqlite"))
     two.nodes["b"].kill9()
-    newer = int(two.database.rows("SELECT MAX(version_no) FROM muc_schema")[0][0]) + 1
-    two.database.execute(f"INSERT INTO muc_schema SELECT {newer}, applied_ms FROM muc_schema WHERE version_no = {newer - 1}")
+    newer = int(two.database.rows("SELECT MAX(version_no) FROM muc_schema_version")[0][0]) + 1
+    two.database.execute(f"INSERT INTO muc_schema_version (version_no, applied_ms) VALUES ({newer}, 0)")
     second = two.nodes["b"]
     second.launch()
     assert second.process.wait(20) not in (0, 101)
@@ -88,7 +88,7 @@ def test_a_domain_two_pairs_claim_with_a_database_each_is_served_by_one_and_refu
     """The relay knows the databases apart: the second pair is refused, and says so."""
     beside = relay(prosody)
     two = pair(prosody, database("sqlite"), relay=beside)
-    others = Pair(prosody, database("sqlite"), services={SERVICE: "a"}, secrets=prosody.domains, relay=beside)
+    others = Pair(prosody, database("sqlite"), services={SERVICE: "a"}, secrets=prosody.domains, relay=beside, extra={"pair": {"moves_max": 1}})
     for node in others.nodes.values():
         node.settings["service"][0]["server"] = ["127.0.0.1:1"]  # nothing listens there: only the relay is left
     try:

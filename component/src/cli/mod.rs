@@ -51,20 +51,21 @@ enum Command {
     Check(CheckArgs),
     /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
     Migrate(FileArg),
-    /// Stand between the XMPP server and the nodes of a pair, in the foreground, until SIGTERM or Ctrl-C.
+    /// Stand between the XMPP server and the nodes of a pair, until SIGTERM or Ctrl-C.
     ///
-    /// Runs on the server's host. To the server it is the component, to the nodes it is the server: it keeps what comes
-    /// in until a node has handled it, gives it to whichever node attaches next, and passes on the words of one node
-    /// only. So a node may be killed without a message bounced, lost or doubled. It needs no database, and a file of
-    /// three lines:
+    /// Runs on the server's host. To the server it is the component, to the nodes it is the
+    /// server: it keeps what comes in until a node has handled it, gives it to whichever node
+    /// attaches next, and passes on the words of one node only. So a node may be killed without
+    /// a message bounced or lost. It needs no database, and a file of three lines:
     ///
     ///   [[domain]]
     ///   domain = "conference.example.org"
     ///   secret = "the secret of the component in the server's configuration"
     ///
-    /// It attaches to the server at 127.0.0.1:5347 once the first node attaches to it at 127.0.0.1:5348; the nodes'
-    /// files then say relay = ["127.0.0.1:5348"]. SIGTERM answers whatever nobody has handled with an error that
-    /// asks to wait.
+    /// Nodes attach to it at 127.0.0.1:5348, which their files name as the relay; when the first
+    /// one does, the relay attaches to the server at 127.0.0.1:5347. SIGTERM answers whatever
+    /// nobody has handled with an error that asks to wait. GET /status of its [http] listen
+    /// tells who holds a domain and how much waits.
     #[command(verbatim_doc_comment)]
     Relay(RelayFileArg),
 }

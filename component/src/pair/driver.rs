@@ -3,61 +3,63 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tandem_muc_core::pair::{Action, Change, Event, Level, Pair};
+use tandem_muc_core::pair::{Event, Level, Pair};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tracing::info;
 
+use super::fail;
 use super::keep::{self, Back, BackTo, LockBox};
 use super::look::{Look, Looker, Memory};
 use super::scribe::Scribe;
 use super::{Report, Setup};
-use crate::reign::{self, Frozen, Grant, News, Reign, Vitals, turned};
+use crate::reign::{Frozen, News, Reign, Vitals, turned};
 use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
 use crate::stream::{Gatekeeper, Standby, StreamState};
 
 /// How often the engine sees time pass.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a stream kept ready may take to be handed out.
-const WARM: Duration = Duration::from_millis(50);
 /// How long the last lines of history may take.
-const LAST_LINES: Duration = Duration::from_millis(700);
+pub(super) const LAST_LINES: Duration = Duration::from_millis(700);
 
 /// The reign under way, as the driver holds it.
-struct Crown {
-    nth: u64,
-    lease: Lease,
-    keeper: Gatekeeper,
-    reign: Option<Reign>,
-    frozen: Option<Frozen>,
-    is_handing: bool,
-    is_overdue: bool,
+pub(super) struct Crown {
+    pub(super) nth: u64,
+    pub(super) lease: Lease,
+    pub(super) keeper: Gatekeeper,
+    pub(super) reign: Option<Reign>,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) is_handing: bool,
+    pub(super) is_overdue: bool,
 }
 
-struct Driver {
-    setup: Arc<Setup>,
-    engine: Pair,
-    started: Clock,
-    looker: Looker,
-    scribe: Scribe,
-    back: BackTo,
-    lock: LockBox,
-    seeking: Option<AbortHandle>,
-    standby: Option<Standby>,
-    crown: Option<Crown>,
-    reigns: u64,
+pub(super) struct Driver {
+    pub(super) setup: Arc<Setup>,
+    pub(super) engine: Pair,
+    pub(super) started: Clock,
+    pub(super) looker: Looker,
+    pub(super) scribe: Scribe,
+    pub(super) back: BackTo,
+    pub(super) lock: LockBox,
+    pub(super) seeking: Option<AbortHandle>,
+    pub(super) standby: Option<Standby>,
+    pub(super) crown: Option<Crown>,
+    pub(super) reigns: u64,
     /// A lease that was had, until the engine says what to do with it.
-    granted: Option<(Lease, Instant)>,
-    stream: Option<watch::Receiver<StreamState>>,
-    vitals: Option<Vitals>,
-    last_gap_ms: Option<u64>,
-    paused: bool,
-    looking: Option<JoinHandle<()>>,
-    renewing: Option<JoinHandle<()>>,
-    has_store: bool,
-    is_over: bool,
+    pub(super) granted: Option<(Lease, Instant)>,
+    pub(super) stream: Option<watch::Receiver<StreamState>>,
+    pub(super) vitals: Option<Vitals>,
+    pub(super) level: Option<Level>,
+    pub(super) last_gap_ms: Option<u64>,
+    pub(super) paused: bool,
+    pub(super) looking: Option<JoinHandle<()>>,
+    pub(super) renewing: Option<JoinHandle<()>>,
+    /// The duty row on its way to the database.
+    pub(super) writing: Option<JoinHandle<()>>,
+    pub(super) has_store: bool,
+    pub(super) is_over: bool,
 }
 
 /// Serves the domain, or stands by, until `stop` turns true and what follows from that is done.
@@ -102,10 +104,12 @@ impl Driver {
             granted: None,
             stream: None,
             vitals: None,
+            level: None,
             last_gap_ms: None,
             paused: false,
             looking: None,
             renewing: None,
+            writing: None,
             has_store: true,
             is_over: false,
             setup,
@@ -163,16 +167,16 @@ impl Driver {
     }
 
     /// The duty row as it stands now, written at once: the other node reads why.
-    fn write_duty(&self) {
+    pub(super) fn write_duty(&mut self) {
         let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
-        tokio::spawn(async move {
+        self.writing = Some(tokio::spawn(async move {
             if let Err(why) = looker.beat(duty, paused).await {
                 tracing::debug!(%why, "the state could not be written; the next beat does");
             }
-        });
+        }));
     }
 
-    fn duty(&self) -> Duty {
+    pub(super) fn duty(&self) -> Duty {
         let standing = self.engine.standing();
         let unfit = self.unfit();
         let stream = &self.setup.reign.stream;
@@ -200,7 +204,7 @@ impl Driver {
     }
 
     /// Why this node could not serve.
-    fn unfit(&self) -> Option<String> {
+    pub(super) fn unfit(&self) -> Option<String> {
         match (&self.standby, &self.stream) {
             (Some(standby), _) => standby.fitness().err(),
             (None, Some(stream)) => match &*stream.borrow() {
@@ -213,7 +217,7 @@ impl Driver {
 
     fn level(&self) -> Option<Level> {
         self.crown.as_ref()?;
-        self.engine.level()
+        self.level
     }
 
     fn report(&self) {
@@ -246,6 +250,7 @@ impl Driver {
             Back::Renewed(renewed, asked_at) => self.renewed(renewed, asked_at).await,
             Back::Frozen(frozen) => match frozen {
                 Ok(frozen) => {
+                    fail::point("frozen");
                     if let Some(crown) = &mut self.crown {
                         crown.frozen = Some(frozen);
                     }
@@ -281,6 +286,7 @@ impl Driver {
     async fn leased(&mut self, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
         let event = match acquired {
             Ok(Acquired::Lease(lease)) => {
+                fail::point("lease-had");
                 let epoch = lease.epoch.0;
                 info!(domain = self.setup.reign.stream.domain, epoch, "lease: ours");
                 self.granted = Some((lease, asked_at));
@@ -312,7 +318,7 @@ impl Driver {
     }
 
     /// Until when words may pass that a lease asked for at `asked_at` allows.
-    fn lease_end(&self, asked_at: Instant) -> Instant {
+    pub(super) fn lease_end(&self, asked_at: Instant) -> Instant {
         asked_at + Duration::from_millis(self.setup.terms.lease_ms).saturating_sub(self.setup.margin)
     }
 
@@ -321,10 +327,19 @@ impl Driver {
             return;
         }
         let event = match news {
-            News::Attached(level) => Event::Attached(level),
+            News::Attached(level) => {
+                fail::point("attached");
+                self.level = Some(level);
+                Event::Attached(level)
+            }
+            News::Leveled(level) => {
+                self.level = Some(level);
+                return;
+            }
             News::Detached(why) => Event::Detached(why),
             News::Outdated(highest) => Event::Outdated(highest),
             News::Opened(opening) => {
+                fail::point("opened");
                 self.ask_vitals(nth);
                 Event::Opened(opening)
             }
@@ -342,157 +357,6 @@ impl Driver {
                 let _ = back.send(Back::Vitals(nth, vitals));
             }
         });
-    }
-
-    async fn act(&mut self, action: Action) {
-        match action {
-            Action::SeekLock => {
-                let seeking = keep::seek_lock(self.looker.clone(), self.unfit(), self.back.clone());
-                self.seeking = Some(tokio::spawn(seeking).abort_handle());
-            }
-            Action::DropLock => {
-                match self.lock.try_lock() {
-                    Ok(mut lock) => *lock = None,
-                    // It is being looked at; let go a moment later.
-                    Err(_) => {
-                        let lock = self.lock.clone();
-                        tokio::spawn(async move { *lock.lock().await = None });
-                    }
-                }
-                if let Some(seeking) = self.seeking.take() {
-                    seeking.abort();
-                }
-            }
-            Action::AskLease { right, above, ends_sessions_of } => {
-                let (setup, lock, back) = (self.setup.clone(), self.lock.clone(), self.back.clone());
-                tokio::spawn(keep::ask(setup, lock, right, above, ends_sessions_of, back));
-            }
-            Action::Begin { handed_in, .. } => self.begin(handed_in.map(Epoch)).await,
-            Action::Freeze => self.freeze(),
-            Action::Thaw => {
-                if let Some(Crown { reign: Some(reign), .. }) = &self.crown {
-                    reign.thaw();
-                }
-            }
-            Action::HandOver { to } => self.hand_over(to),
-            Action::PassOn { epoch } => self.pass_on(Epoch(epoch)),
-            Action::Cut => self.uncrown(),
-            Action::End => self.end(),
-            Action::Sweep => {
-                if let Some(Crown { reign: Some(reign), .. }) = &self.crown {
-                    reign.sweep();
-                }
-            }
-            Action::Tell(change) => self.tell(&change),
-            Action::Answer(verdict) => {
-                self.looker.answered(&verdict.order.id);
-                self.scribe.answer(verdict);
-            }
-            Action::Finish => self.is_over = true,
-        }
-    }
-
-    async fn begin(&mut self, handed_in: Option<Epoch>) {
-        let Some((lease, asked_at)) = self.granted.take() else { return };
-        let (keeper, gate) = Gatekeeper::open_until(self.lease_end(asked_at));
-        let warm = match self.standby.take() {
-            Some(standby) => timeout(WARM, standby.take()).await.ok().flatten(),
-            None => None,
-        };
-        self.reigns += 1;
-        let nth = self.reigns;
-        let (news, mut heard) = mpsc::unbounded_channel();
-        let grant = Grant { lease: lease.clone(), gate, handed_in, warm };
-        let reign = Reign::begin(self.setup.reign.clone(), grant, news);
-        self.stream = Some(reign.stream());
-        let back = self.back.clone();
-        tokio::spawn(async move {
-            while let Some(news) = heard.recv().await {
-                if back.send(Back::News(nth, news)).is_err() {
-                    return;
-                }
-            }
-        });
-        let reign = Some(reign);
-        self.crown = Some(Crown { nth, lease, keeper, reign, frozen: None, is_handing: false, is_overdue: false });
-    }
-
-    fn freeze(&mut self) {
-        let Some(Crown { reign: Some(reign), .. }) = &self.crown else { return };
-        let (freezing, back) = (reign.freeze(Duration::from_millis(self.setup.terms.move_ms)), self.back.clone());
-        tokio::spawn(async move {
-            let _ = back.send(Back::Frozen(freezing.await));
-        });
-    }
-
-    fn hand_over(&mut self, to: String) {
-        let Some(crown) = &mut self.crown else { return };
-        let Some(frozen) = crown.frozen.clone() else { return };
-        crown.is_handing = true;
-        tokio::spawn(keep::hand_over(self.setup.clone(), crown.lease.clone(), to, frozen, self.back.clone()));
-    }
-
-    /// The lease is the other's. Through a relay nothing need be passed on: it brings again what was not handled.
-    fn pass_on(&mut self, epoch: Epoch) {
-        let Some(crown) = &mut self.crown else { return };
-        crown.keeper.shut();
-        let is_relayed = crown.frozen.as_ref().is_some_and(|frozen| frozen.is_relayed);
-        let Some(reign) = crown.reign.take() else { return };
-        let (setup, back) = (self.setup.clone(), self.back.clone());
-        if is_relayed {
-            reign.cut();
-            let _ = back.send(Back::Event(Event::PassedOn));
-            return;
-        }
-        tokio::spawn(async move {
-            let stanzas: Vec<String> = reign.pass_on().await.iter().map(reign::as_text).collect();
-            let (domain, count) = (&setup.reign.stream.domain, stanzas.len());
-            match setup.reign.store.pass_on(domain, epoch, &stanzas).await {
-                Ok(_) => info!(domain, stanzas = count, "passed on what was read and not handled"),
-                Err(why) => {
-                    warn!(domain, stanzas = count, %why, "what was read and not handled could not be passed on")
-                }
-            }
-            let _ = back.send(Back::Event(Event::PassedOn));
-        });
-    }
-
-    /// Nothing more is said from here on; this node stands by.
-    fn uncrown(&mut self) {
-        if let Some(crown) = self.crown.take() {
-            crown.keeper.shut();
-        }
-        (self.stream, self.vitals) = (None, None);
-        self.standby = Some(Standby::start(self.setup.reign.stream.clone()));
-    }
-
-    fn end(&mut self) {
-        let Some(crown) = &mut self.crown else {
-            let _ = self.back.send(Back::Event(Event::Ended));
-            return;
-        };
-        let reign = crown.reign.take();
-        let (setup, epoch, back) = (self.setup.clone(), crown.lease.epoch, self.back.clone());
-        tokio::spawn(async move {
-            if let Some(reign) = reign {
-                reign.end().await;
-            }
-            let released = setup.reign.store.release(&setup.reign.stream.domain, &setup.terms.node, epoch);
-            match timeout(LAST_LINES, released).await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => warn!(%why, "lease: not given back; it runs out by itself"),
-                Err(_) => warn!("lease: not given back; it runs out by itself"),
-            }
-            let _ = back.send(Back::Event(Event::Ended));
-        });
-    }
-
-    fn tell(&mut self, change: &Change) {
-        if let Some(cost) = &change.opened {
-            self.last_gap_ms = Some(cost.gap_ms);
-        }
-        self.scribe.tell(change);
-        self.write_duty();
     }
 
     async fn finish(mut self) {

@@ -4,7 +4,9 @@
 //! the beats. Every action that takes time runs beside the loop and comes back as an event, so that no answer of a
 //! database holds up the next decision.
 
+mod acts;
 mod driver;
+mod fail;
 mod keep;
 mod look;
 mod scribe;

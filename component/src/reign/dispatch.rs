@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
 use super::lobby::Lobby;
-use super::{Reloads, turned};
+use super::{News, Reloads, level, turned};
 use crate::config::Config;
 use crate::journal::{Entry, Health, Journal, please_wait};
 use crate::shard::{Mail, Shard};
@@ -31,6 +31,7 @@ pub(super) struct Dispatch {
     pub(super) journal: Journal,
     pub(super) stream: StreamHandle,
     pub(super) lobby: Lobby,
+    pub(super) news: mpsc::UnboundedSender<News>,
     /// Kept while frozen, to be handled after a thaw or by the next reign.
     pub(super) kept: Option<Vec<Received>>,
     /// Turning it true lets frozen shards go on; dropping it ends them.
@@ -186,6 +187,9 @@ impl Dispatch {
         let Received { inbound, ticket } = stanza;
         let inbound = Arc::new(inbound);
         if inbound.to.local().is_none() {
+            if let Some(level) = level::read(&inbound) {
+                let _ = self.news.send(News::Leveled(level));
+            }
             let mut health = self.journal.watch();
             return tokio::select! {
                 biased;

@@ -5,6 +5,7 @@
 //! predecessor left is handled, and only then what is new.
 
 mod dispatch;
+mod level;
 mod lobby;
 mod passed;
 mod sweep;
@@ -69,6 +70,8 @@ pub struct Grant {
 pub enum News {
     /// The stream is open.
     Attached(Level),
+    /// What kind of bare server it is, as it says itself.
+    Leveled(Level),
     /// It is not.
     Detached(String),
     /// The relay serves a higher epoch.

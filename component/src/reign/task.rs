@@ -14,8 +14,8 @@ use tracing::{info, warn};
 
 use super::dispatch::{Beginning, Demand, Dispatch};
 use super::lobby::Lobby;
-use super::{Frozen, Grant, News, Order, Setup, Vitals, passed, sweep};
-use crate::journal::{self, Health, Journal};
+use super::{Frozen, Grant, News, Order, Setup, Vitals, level, passed, sweep};
+use crate::journal::{self, Entry, Health, Journal};
 use crate::shard::{self, Shard};
 use crate::store::{SqlStore, StoreError};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
@@ -74,12 +74,19 @@ impl Task {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let watching = tokio::spawn(tell_stream(self.stream.state(), self.news.clone()));
         let _guards = Guards(vec![watching.abort_handle()]);
-        let Some(welcome) = self.attached(&mut orders).await else { return };
+        let Some(welcome) = self.attached(&mut orders).await else {
+            // What the stream said last is told here: who watches it ends with this task.
+            news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));
+            return;
+        };
         // A relay knows better than the store how far words came.
         let mark = self.grant.lease.mark.max(welcome.and_then(|welcome| welcome.mark).unwrap_or(i64::MIN));
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);
+        if let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain)) {
+            court.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
+        }
         let _guards = Guards(court.hangers_on().into_iter().chain([watching.abort_handle()]).collect());
         tokio::spawn(tell_health(court.journal.watch(), news.clone()));
         tokio::spawn(async move {
@@ -140,7 +147,7 @@ impl Task {
     }
 
     fn open(self, mark: i64, tail: Vec<(BareJid, Message)>) -> (Court, oneshot::Receiver<u64>) {
-        let Task { setup, grant, stream, inbound, .. } = self;
+        let Task { setup, grant, stream, inbound, news } = self;
         let domain = setup.stream.domain.clone();
         let rules = Arc::new(setup.service.rules());
         let (stop, stops) = watch::channel(false);
@@ -183,6 +190,7 @@ impl Task {
             journal: journal.clone(),
             stream: stream.clone(),
             lobby,
+            news,
             kept: None,
             thaw: None,
         };
@@ -355,16 +363,19 @@ async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Messag
     }
 }
 
+fn news_of(state: &StreamState) -> Option<News> {
+    match state {
+        StreamState::Connecting { last_trouble: Some(trouble) } => Some(News::Detached(trouble.to_string())),
+        StreamState::Attached { relay: Some(_), .. } => Some(News::Attached(Level::Relay)),
+        StreamState::Attached { relay: None, .. } => Some(News::Attached(Level::Bare)),
+        StreamState::Outdated { highest } => Some(News::Outdated(i64::try_from(*highest).unwrap_or(i64::MAX))),
+        StreamState::Connecting { last_trouble: None } | StreamState::Closed => None,
+    }
+}
+
 async fn tell_stream(mut state: watch::Receiver<StreamState>, news: mpsc::UnboundedSender<News>) {
     loop {
-        let told = match &*state.borrow_and_update() {
-            StreamState::Connecting { last_trouble: None } => None,
-            StreamState::Connecting { last_trouble: Some(trouble) } => Some(News::Detached(trouble.to_string())),
-            StreamState::Attached { relay: Some(_), .. } => Some(News::Attached(Level::Relay)),
-            StreamState::Attached { relay: None, .. } => Some(News::Attached(Level::Bare)),
-            StreamState::Outdated { highest } => Some(News::Outdated(i64::try_from(*highest).unwrap_or(i64::MAX))),
-            StreamState::Closed => return,
-        };
+        let told = news_of(&state.borrow_and_update());
         if told.is_some_and(|told| news.send(told).is_err()) || state.changed().await.is_err() {
             return;
         }

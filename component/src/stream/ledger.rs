@@ -27,9 +27,9 @@ struct Book {
     received: Numbers,
     /// Durable together with records.
     stored: Numbers,
-    /// Handled and answered.
+    /// Handled and answered, the answer on its way.
     settled: Numbers,
-    /// What was acknowledged last.
+    /// What was acknowledged.
     acknowledged: Numbers,
 }
 
@@ -63,7 +63,7 @@ impl Ledger {
                 let known = book.inherited.as_ref().filter(|(of, _)| of == boot).map(|(_, numbers)| numbers.clone());
                 let known = known.unwrap_or_default();
                 (book.received, book.stored) = (known.clone(), known.clone());
-                (book.settled, book.acknowledged) = (known, Numbers::default());
+                (book.settled, book.acknowledged) = (known.clone(), known);
             }
             book.received.clone()
         })
@@ -111,14 +111,15 @@ impl Ledger {
         });
     }
 
-    /// What the relay may forget, if that has grown since last asked.
-    pub(super) fn acknowledgement(&self) -> Option<Numbers> {
+    /// What the relay may forget once the words before this acknowledgement have reached it, `tickets` included.
+    pub(super) fn acknowledge(&self, tickets: &[Ticket]) -> Numbers {
         self.with(|book| {
-            if book.settled == book.acknowledged {
-                return None;
-            }
-            book.acknowledged.clone_from(&book.settled);
-            Some(book.settled.clone())
+            let Book { nth_boot, acknowledged, .. } = book;
+            tickets
+                .iter()
+                .filter(|ticket| ticket.nth_boot == *nth_boot)
+                .for_each(|ticket| acknowledged.insert(ticket.no));
+            acknowledged.clone()
         })
     }
 }
@@ -137,8 +138,8 @@ mod tests {
         assert_eq!(ledger.text_with(&[]), Some("boot:3".to_owned()));
         ledger.store(&tickets[2..3]);
         assert_eq!(ledger.text_with(&[]), Some("boot:3+5".to_owned()));
-        assert_eq!(ledger.acknowledgement().map(|numbers| numbers.to_string()), Some("3".to_owned()));
-        assert_eq!(ledger.acknowledgement(), None);
+        assert_eq!(ledger.acknowledge(&tickets[..1]).to_string(), "3");
+        assert_eq!(ledger.acknowledge(&tickets[2..3]).to_string(), "3+5");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::mark::Mark;
 use super::pulse::Pulse;
 use super::read::{Heard, hear};
+use super::relayed::Own;
 use super::trouble::Cause;
 use super::{Received, Said, Ticket, aside, connect, relayed, socket};
 
@@ -70,9 +71,11 @@ impl Reader {
                 Ok(None) => return Ok(()),
                 Ok(Some(Frame::Stanza(raw)))
                     if self.next.is_some()
-                        && let Some(at) = relayed::at(&raw) =>
+                        && let Some(own) = relayed::own(&raw) =>
                 {
-                    self.next = at.or(self.next);
+                    if let Own::At(next) = own {
+                        self.next = Some(next);
+                    }
                     continue;
                 }
                 Ok(Some(frame)) => hear(frame, &self.domain),

@@ -58,11 +58,23 @@ impl Greeting {
     }
 }
 
-/// The number of the next stanza, where the relay leaves some out; other elements of its own mean nothing here.
-pub(super) fn at(raw: &Raw<'_>) -> Option<Option<u64>> {
+/// What a relay says of its own among the stanzas.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Own {
+    /// The number of the next stanza, where some are left out.
+    At(u64),
+    /// A sign of life, or what a later version may say: nothing to act upon.
+    Other,
+}
+
+/// Whether an element is the relay's own.
+pub(super) fn own(raw: &Raw<'_>) -> Option<Own> {
     let is_stanza = matches!(raw.name(), b"message" | b"presence" | b"iq");
     let is_ours = !is_stanza && attribute(raw, b"xmlns").is_some_and(|ns| ns == NS);
-    is_ours.then(|| if raw.name() == b"at" { number(raw, b"n") } else { None })
+    is_ours.then(|| match raw.name() {
+        b"at" => number(raw, b"n").map_or(Own::Other, Own::At),
+        _ => Own::Other,
+    })
 }
 
 /// Asks to be attached on a stream that has shaken hands.

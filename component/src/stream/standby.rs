@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::StreamConfig;
 use super::connect::{self, Attached};
 use super::relayed::write_alive;
+use super::trouble::Cause;
 
 /// How often a server is knocked at, and a relay that was away is tried again.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -98,6 +99,8 @@ async fn get_ready(config: &StreamConfig) -> Result<Option<Attached>, String> {
     if !config.relays.is_empty() {
         match connect::shake_hands_with_relay(config, PATIENCE).await {
             Ok(attached) => return Ok(Some(attached)),
+            // The server has the relay's secret: it would refuse this one too.
+            Err(trouble) if trouble.cause == Cause::NotAuthorized => return Err(trouble.to_string()),
             Err(trouble) => why = Some(trouble.to_string()),
         }
     }

@@ -89,8 +89,10 @@ pub(super) struct Writer<'a> {
     closing_at: Option<Instant>,
     /// Whether the other end is a relay, which is told what was said in full and what is handled.
     is_relayed: bool,
-    /// Handled once everything taken in so far is written.
+    /// Handled once everything taken in so far is written …
     unsettled: Vec<Ticket>,
+    /// … and once that has left.
+    unflushed: Vec<Ticket>,
     /// The last group a relay was told of.
     told_seq: Option<i64>,
     /// Who waits until all that was taken in is handed on.
@@ -126,6 +128,7 @@ impl<'a> Writer<'a> {
             closing_at: None,
             is_relayed,
             unsettled: Vec::new(),
+            unflushed: Vec::new(),
             told_seq: None,
             drains: Vec::new(),
         }
@@ -170,6 +173,8 @@ impl<'a> Writer<'a> {
         self.put_due_mark();
         self.buffer.resize(self.buffer.len() + self.burst.padding(), b' ');
         self.flush().await?;
+        self.inlet.ledger.settle(&self.unflushed);
+        self.unflushed.clear();
         self.inlet.window.trim();
         self.publish();
         if self.inlet.window.is_empty() {
@@ -208,18 +213,17 @@ impl<'a> Writer<'a> {
         if !self.inlet.window.is_all_written() {
             return;
         }
-        self.inlet.ledger.settle(&self.unsettled);
-        self.unsettled.clear();
         if !self.is_relayed {
-            return;
+            return self.unsettled.clear();
         }
         let seq = self.inlet.window.written_seq();
         if let Some(seq) = seq.filter(|_| seq > self.told_seq) {
             relayed::write_said(seq, &mut self.buffer);
             self.told_seq = Some(seq);
         }
-        if let Some(numbers) = self.inlet.ledger.acknowledgement() {
-            relayed::write_ack(&numbers, &mut self.buffer);
+        if !self.unsettled.is_empty() {
+            relayed::write_ack(&self.inlet.ledger.acknowledge(&self.unsettled), &mut self.buffer);
+            self.unflushed.append(&mut self.unsettled);
         }
     }
 

@@ -74,9 +74,13 @@ class Pair:
             process.wait_until(lambda name=name: self._is_fit(name, domain), f"it is fit to serve {domain}", patience)
 
     def _is_fit(self, name: str, domain: str) -> bool:
-        node = self.nodes[name]
-        sql = f"SELECT d.is_fit, n.pid_no FROM muc_duty d JOIN muc_node n ON n.node_txt = d.node_txt WHERE d.node_txt = '{name}' AND d.service_txt = '{domain}'"
-        return (("1", str(node.process.pid)) in self._rows(sql)) and self.duty(name, domain)["state"] != "Initializing"
+        """Fit by its own words, in this run of it, and its twin, if it runs, has looked since."""
+        sql = f"""SELECT n.pid_no, d.is_fit, d.state_txt, d.since_ms, t.beat_ms FROM muc_duty d JOIN muc_node n ON n.node_txt = d.node_txt
+                  LEFT JOIN muc_node t ON t.node_txt = d.twin_txt WHERE d.node_txt = '{name}' AND d.service_txt = '{domain}'"""
+        for pid, is_fit, state, since_ms, looked_ms in self._rows(sql):
+            is_known = not self.other(self.nodes[name]).process.is_alive or int(looked_ms or 0) > int(since_ms)
+            return pid == str(self.nodes[name].process.pid) and is_fit == "1" and state != "Initializing" and is_known
+        return False
 
     def end(self) -> None:
         for node in self.nodes.values():
@@ -104,9 +108,11 @@ class Pair:
     def holder(self, domain: str | None = None) -> Component:
         return self.nodes[self.speaker(domain)]
 
+    def other(self, node: Component) -> Component:
+        return next(each for each in self.nodes.values() if each is not node)
+
     def backup(self, domain: str | None = None) -> Component:
-        speaker = self.speaker(domain)
-        return next(node for name, node in self.nodes.items() if name != speaker)
+        return self.other(self.holder(domain))
 
     def duty(self, node: str, domain: str | None = None) -> dict[str, str]:
         """What the node last wrote of itself for this domain."""
@@ -149,15 +155,15 @@ class Pair:
     # what an operator does
 
     def status(self, asked: str = "a") -> dict:
-        """`tandem-muc status --json` with this node's configuration, whether or not the node runs."""
+        """`tandem-muc status --json` with this node's configuration, whether or not the node runs; its code tells good from bad."""
         done = self.nodes[asked].command("status", "--json")
-        assert done.returncode in (0, 1, 2), done.stderr + done.stdout  # all well, served but troubled, not served
+        assert done.stdout.startswith("{"), done.stderr + done.stdout
         return json.loads(done.stdout)
 
     def order(self, kind: str, *, asked: str | None = None, domain: str | None = None, patience: float = ORDERS_S) -> tuple[str, str]:
         """Gives an order at a node's door and waits until it has ended; gives outcome and sentence."""
         node = self.nodes[asked] if asked else next(node for node in self.nodes.values() if node.process.is_alive)
-        number = self._post(node, "/api/pair/orders", {"kind": kind, "domain": domain or self.domain})["id"]
+        number = self._post(node, "/api/pair/orders", {"kind": kind, "domain": domain or self.domain})["orders"][0]["id"]
         ended: list[tuple[str, str]] = []
 
         def has_ended() -> bool:
