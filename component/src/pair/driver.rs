@@ -21,6 +21,8 @@ use crate::stream::{Gatekeeper, Standby, StreamState};
 
 /// How often the engine sees time pass.
 const TICK: Duration = Duration::from_millis(50);
+/// How long the first try of the stream may take.
+const FIRST_TRY: Duration = Duration::from_millis(300);
 /// How long the last lines of history may take.
 pub(super) const LAST_LINES: Duration = Duration::from_millis(700);
 
@@ -70,6 +72,10 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
     let (mut tick, mut beat) = (interval(TICK), interval(setup.beat));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if let Some(standby) = &driver.standby {
+        // What is told first is what was found, not that nothing was tried yet.
+        let _ = timeout(FIRST_TRY, standby.tried()).await;
+    }
     let mut is_stopping = false;
     while !driver.is_over {
         tokio::select! {
@@ -98,7 +104,7 @@ impl Driver {
             back,
             lock: LockBox::default(),
             seeking: None,
-            standby: Some(Standby::start(setup.reign.stream.clone())),
+            standby: Some(Standby::start(setup.reign.stream.clone(), Err("not tried yet".to_owned()))),
             crown: None,
             reigns: 0,
             granted: None,
