@@ -107,7 +107,8 @@ impl Looker {
         let holder = lease.and_then(|lease| lease.owner.as_deref());
         let is_mine = holder.is_none_or(|holder| holder == terms.node);
         for open in self.store().open_orders(self.domain()).await? {
-            let is_left = open.age_ms > terms.patience_ms;
+            // Taken when it may be heeded: what is taken earlier would wait for ever, for its age is that of now.
+            let is_left = open.age_ms > terms.patience_ms + terms.move_ms;
             if open.node.is_some() || !(is_mine || is_left) {
                 continue;
             }

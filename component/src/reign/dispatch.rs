@@ -184,7 +184,7 @@ impl Dispatch {
 
     async fn hand_on(&self, stanza: Received) {
         match self.journal.health() {
-            Health::Fine => {}
+            Health::Fine | Health::Late => {}
             Health::Away if may_be_held(&stanza.inbound) => {}
             Health::Away => return self.ask_to_wait(stanza).await,
             Health::Over { .. } => return,
@@ -255,7 +255,7 @@ impl Dispatch {
 
 /// Comes when the journal is no longer fine.
 async fn unwell(health: &mut watch::Receiver<Health>) {
-    let _ = health.wait_for(|health| *health != Health::Fine).await;
+    let _ = health.wait_for(|health| !matches!(health, Health::Fine | Health::Late)).await;
 }
 
 /// An error that says only that somebody did not answer in time.

@@ -405,7 +405,7 @@ async fn tell_health(mut health: watch::Receiver<Health>, news: mpsc::UnboundedS
     loop {
         let told = match *health.borrow_and_update() {
             Health::Fine => std::mem::take(&mut was_away).then_some(News::Commits(None)),
-            Health::Away => {
+            Health::Late | Health::Away => {
                 was_away = true;
                 Some(News::Commits(Some("the database takes no commits".to_owned())))
             }
