@@ -3,7 +3,7 @@
 use tandem_muc_core::pair::OrderKind;
 
 use crate::node::{Brain, Down, NAMES, News};
-use crate::plan::Fault;
+use crate::plan::{Fault, Step};
 use crate::wire::Line;
 use crate::world::{Happening, World};
 
@@ -12,7 +12,29 @@ const KEEPALIVE_MS: u64 = 3_000;
 /// How long a server keeps the stream of a host that is gone.
 const STREAM_KEPT_MS: u64 = 12_000;
 
+/// The step at which a process is to die or to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct LastStep {
+    step: Step,
+    is_after_answer: bool,
+    stops_for: Option<u64>,
+    back_after: u64,
+}
+
 impl World {
+    /// A step is done: it may have been the last one.
+    pub(crate) fn did(&mut self, node: usize, step: Step) {
+        let Some(last) = self.hosts[node].last_step.take_if(|last| last.step == step) else { return };
+        let LastStep { is_after_answer, stops_for, back_after, .. } = last;
+        self.seen.add("stopped at a step", 1);
+        let at = self.now + if is_after_answer { self.plan.database_ms.1 + self.chance.between(0, 3) } else { 0 };
+        let fault = match stops_for {
+            Some(span) => Fault::Pause { node, span },
+            None => Fault::Kill { node, back_after },
+        };
+        self.at(at, Happening::Fault(fault));
+    }
+
     pub(crate) fn fails(&mut self, fault: Fault) {
         if self.is_mended {
             return;
@@ -60,8 +82,14 @@ impl World {
             Fault::NodeClock { node, by } => self.hosts[node].clock.jump(by),
             Fault::StreamReset { node } => self.reset_stream(node),
             Fault::StreamStall { node, span } => self.hosts[node].stream_late_until = now + span,
-            Fault::SlowClient { client, span } => self.clients[client].hears_from = now + span,
+            Fault::SlowClient { client, span } => {
+                let client = &mut self.clients[client];
+                client.hears_from = client.hears_from.max(now + span);
+            }
             Fault::Order { kind } => self.order(kind),
+            Fault::At { node, step, is_after_answer, stops_for, back_after } => {
+                self.hosts[node].last_step = Some(LastStep { step, is_after_answer, stops_for, back_after });
+            }
         }
     }
 
@@ -163,7 +191,7 @@ impl World {
         for node in 0..2 {
             let host = &mut self.hosts[node];
             (host.database_cut_until, host.database_late_until, host.stream_late_until) = (0, 0, 0);
-            host.answers_lost = 0;
+            (host.answers_lost, host.last_step) = (0, None);
             self.resume(node);
             self.start(node);
         }

@@ -22,55 +22,57 @@ use std::sync::{Mutex, PoisonError};
 
 use flaw::Flaw;
 use plan::Plan;
-use world::World;
+use world::{Run, Seen, World};
 
 /// Runs of the normal test.
 const SEEDS: u64 = 1_000;
 /// Lines of a trace that are shown of a run that failed.
 const SHOWN: usize = 120;
+/// How a run ends well.
+const NOTHING: &str = "nothing is wrong";
 
 fn number_in(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.trim().parse().ok())
 }
 
-fn run(seed: u64, flaw: Flaw, is_traced: bool) -> Result<u64, (String, Vec<String>)> {
+fn run(seed: u64, flaw: Flaw, is_traced: bool) -> Run {
     World::new(seed, Plan::of(seed), flaw, is_traced).run()
 }
 
-/// What went wrong in the run of this seed, with the last part of what happened.
+/// What happened in the run of this seed: the last part of it, and what went wrong.
 fn story_of(seed: u64, flaw: Flaw, shown: usize) -> String {
-    let plan = Plan::of(seed);
-    let (broken, trace) = match run(seed, flaw, true) {
-        Ok(steps) => return format!("seed {seed}: nothing is wrong in {steps} steps\n{plan:#?}"),
-        Err(failed) => failed,
-    };
+    let Run { broken, seen, trace } = run(seed, flaw, true);
     let last = trace[trace.len().saturating_sub(shown)..].join("\n");
-    format!("{plan:#?}\n{last}\nseed {seed}: {broken}\nhave it again: SEED={seed} make simulate")
+    let end = broken.unwrap_or_else(|| NOTHING.to_owned());
+    let plan = Plan::of(seed);
+    format!("{plan:#?}\n{last}\n{:?}\nseed {seed}: {end}\nhave it again: SEED={seed} make simulate", seen.0)
 }
 
-/// Runs `seeds` on all cores; the lowest that failed.
-fn first_failure(seeds: std::ops::Range<u64>, flaw: Flaw) -> Option<u64> {
+/// Runs `seeds` on all cores: the lowest that failed, and what was seen in all.
+fn run_all(seeds: std::ops::Range<u64>, flaw: Flaw) -> (Option<u64>, Seen) {
     let next = AtomicU64::new(seeds.start);
-    let failed: Mutex<Option<u64>> = Mutex::new(None);
+    let found: Mutex<(Option<u64>, Seen)> = Mutex::default();
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let lock = || found.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let is_over = failed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at < seed);
-                    if seed >= seeds.end || is_over {
+                    if seed >= seeds.end || lock().0.is_some_and(|failed| failed < seed) {
                         return;
                     }
-                    if run(seed, flaw, false).is_err() {
-                        let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                        *failed = Some(failed.map_or(seed, |at| at.min(seed)));
+                    let Run { broken, seen, .. } = run(seed, flaw, false);
+                    let mut found = lock();
+                    found.1.union(&seen);
+                    if broken.is_some() {
+                        found.0 = Some(found.0.map_or(seed, |failed| failed.min(seed)));
                     }
                 }
             });
         }
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
@@ -79,13 +81,13 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_out_of_order() {
     if let Some(seed) = number_in("SEED") {
         let story = story_of(seed, Flaw::None, usize::MAX);
         println!("{story}");
-        assert!(story.contains("nothing is wrong"), "seed {seed} fails");
+        assert!(story.contains(NOTHING), "seed {seed} fails");
         return;
     }
     let seeds = number_in("SEEDS").unwrap_or(SEEDS);
     let begun = std::time::Instant::now();
-    let failed = first_failure(0..seeds, Flaw::None);
-    println!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64());
+    let (failed, seen) = run_all(0..seeds, Flaw::None);
+    println!("{seeds} seeds in {:.1} s: {:#?}", begun.elapsed().as_secs_f64(), seen.0);
     if let Some(seed) = failed {
         panic!("{}", story_of(seed, Flaw::None, SHOWN));
     }

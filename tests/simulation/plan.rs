@@ -47,6 +47,39 @@ pub(crate) enum Fault {
     SlowClient { client: usize, span: u64 },
     /// An operator gives an order.
     Order { kind: OrderKind },
+    /// The process dies, or stops for a while, right when this was done the next time.
+    At { node: usize, step: Step, is_after_answer: bool, stops_for: Option<u64>, back_after: u64 },
+}
+
+/// What can be the last thing that a process did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Acquire,
+    Open,
+    Append,
+    HandOver,
+    PassOn,
+    Release,
+    /// The stream takes a word.
+    Word,
+    /// The stream takes an acknowledgement.
+    Ack,
+    /// The stream is asked for.
+    Connect,
+}
+
+impl Step {
+    const ALL: [Step; 9] = [
+        Step::Acquire,
+        Step::Open,
+        Step::Append,
+        Step::HandOver,
+        Step::PassOn,
+        Step::Release,
+        Step::Word,
+        Step::Ack,
+        Step::Connect,
+    ];
 }
 
 /// A run before it begins.
@@ -78,7 +111,7 @@ impl Plan {
             drift_ppm: std::array::from_fn(|_| chance.pick(&[-20_000, -100, 0, 100, 20_000])),
             faults: Vec::new(),
         };
-        for _ in 0..chance.between(1, 6) {
+        for _ in 0..chance.between(1, 8) {
             let at = chance.between(CHAOS_FROM_MS, MENDED_MS - 2_000);
             let fault = Fault::by(&mut chance, clients);
             plan.faults.push((at, fault));
@@ -121,7 +154,7 @@ impl Fault {
         let node = chance.index(2);
         let span = chance.pick(&[100, 700, 1_500, 2_500, 4_000, 9_000]) + chance.between(0, 400);
         let back_after = chance.pick(&[30, 800, 3_500, 8_000]) + chance.between(0, 300);
-        match chance.index(20) {
+        match chance.index(26) {
             0..=2 => Fault::Kill { node, back_after },
             3 => Fault::KillBoth { back_after: [back_after, chance.between(20, 6_000)] },
             4 => Fault::HostGone { node, back_after: back_after + 1_000 },
@@ -137,6 +170,13 @@ impl Fault {
             15 => Fault::StreamReset { node },
             16 => Fault::StreamStall { node, span },
             17 => Fault::SlowClient { client: chance.index(clients), span },
+            18..=23 => Fault::At {
+                node,
+                step: chance.pick(&Step::ALL),
+                is_after_answer: chance.is(50),
+                stops_for: chance.is(30).then_some(span),
+                back_after,
+            },
             _ => Fault::Order { kind: chance.pick(&OrderKind::ALL) },
         }
     }

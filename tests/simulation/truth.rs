@@ -112,6 +112,14 @@ impl Truth {
         self.counts
     }
 
+    /// A node says that the database lost something.
+    pub(crate) fn reported(&mut self, node: usize) {
+        self.unreported = None;
+        if !self.forgets {
+            self.breaks(format!("node {node} reports a loss where nothing was lost"));
+        }
+    }
+
     /// A node writes words to its stream.
     pub(crate) fn spoke(&mut self, now: u64, node: usize, epoch: i64) {
         if epoch < self.is_over_below {

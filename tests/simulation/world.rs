@@ -10,9 +10,10 @@ use crate::chance::Chance;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::database::{Answers, Ask, Asker, Database, Said};
+use crate::faults::LastStep;
 use crate::flaw::Flaw;
-use crate::node::{Brain, Deed, NAMES, News, Setting};
-use crate::plan::{BUDGET_MS, END_MS, Fault, MENDED_MS, Plan, SILENT_MS};
+use crate::node::{Brain, Deed, NAMES, News, Setting, Up};
+use crate::plan::{BUDGET_MS, END_MS, Fault, MENDED_MS, Plan, SILENT_MS, Step};
 use crate::server::Server;
 use crate::stanzas::ROOMS;
 use crate::truth::Truth;
@@ -52,6 +53,31 @@ pub(crate) struct Host {
     pub(crate) database_late_until: u64,
     pub(crate) stream_late_until: u64,
     pub(crate) answers_lost: u32,
+    pub(crate) last_step: Option<LastStep>,
+}
+
+/// A run that is over.
+pub(crate) struct Run {
+    pub(crate) broken: Option<String>,
+    pub(crate) seen: Seen,
+    /// Only where it was asked for.
+    pub(crate) trace: Vec<String>,
+}
+
+/// How often things happened: the proof that runs are not empty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(pub(crate) BTreeMap<&'static str, u64>);
+
+impl Seen {
+    pub(crate) fn add(&mut self, what: &'static str, count: u64) {
+        *self.0.entry(what).or_default() += count;
+    }
+
+    pub(crate) fn union(&mut self, other: &Seen) {
+        for (what, count) in &other.0 {
+            self.add(what, *count);
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -70,7 +96,7 @@ pub(crate) struct World {
     pub(crate) is_mended: bool,
     pub(crate) orders: usize,
     trace: Option<Vec<String>>,
-    pub(crate) steps: u64,
+    pub(crate) seen: Seen,
 }
 
 impl World {
@@ -87,6 +113,7 @@ impl World {
             database_late_until: 0,
             stream_late_until: 0,
             answers_lost: 0,
+            last_step: None,
         };
         let hosts = [host(a, 10_000), host(b, 7_777_000)];
         let truth = Truth::new(plan.ends_leases_early(), plan.forgets());
@@ -109,7 +136,7 @@ impl World {
             is_mended: false,
             orders: 0,
             trace: is_traced.then(Vec::new),
-            steps: 0,
+            seen: Seen::default(),
             chance: chance.clone(),
             plan,
         };
@@ -127,23 +154,20 @@ impl World {
         world
     }
 
-    /// Runs until the end, or until something is broken: then what that is, and the trace if there is one.
-    pub(crate) fn run(mut self) -> Result<u64, (String, Vec<String>)> {
+    /// Runs until the end, or until something is broken.
+    pub(crate) fn run(mut self) -> Run {
         while let Some(((at, _), happening)) = self.happenings.pop_first()
             && at <= END_MS
             && self.truth.broken.is_none()
         {
             self.now = at;
-            self.steps += 1;
+            self.seen.add("steps", 1);
             self.happens(happening);
         }
         if self.truth.broken.is_none() {
             self.check_end();
         }
-        match self.truth.broken {
-            None => Ok(self.steps),
-            Some(broken) => Err((broken, self.trace.unwrap_or_default())),
-        }
+        Run { broken: self.truth.broken, seen: self.seen, trace: self.trace.unwrap_or_default() }
     }
 
     pub(crate) fn at(&mut self, at: u64, happening: Happening) {
@@ -214,13 +238,27 @@ impl World {
         let line = |stream| (node, life, stream);
         match deed {
             Deed::Ask(id, ask) => self.ask(node, id, ask),
-            Deed::Connect(stream) => self.connect(line(stream)),
-            Deed::Write(stream, up) => self.write_up(line(stream), up),
+            Deed::Connect(stream) => {
+                self.connect(line(stream));
+                self.did(node, Step::Connect);
+            }
+            Deed::Write(stream, up) => {
+                let step = match up {
+                    Up::Word(_) => Some(Step::Word),
+                    Up::Ack(_) => Some(Step::Ack),
+                    _ => None,
+                };
+                self.write_up(line(stream), up);
+                if let Some(step) = step {
+                    self.did(node, step);
+                }
+            }
             Deed::Reset(stream) => self.reset(line(stream)),
             Deed::After(wait, news) => self.at(self.now + wait, Happening::News { node, life, news }),
             Deed::ReportLoss(groups) => {
                 self.note(|| format!("{}: the database lost {groups} groups or more", NAMES[node]));
-                self.truth.unreported = None;
+                self.seen.add("losses reported", 1);
+                self.truth.reported(node);
             }
             Deed::Handled(inbound) => self.note(|| {
                 let Stanza { kind, type_, from, id, .. } = &inbound.stanza;
@@ -230,6 +268,7 @@ impl World {
                 self.note(|| format!("{}: exits", NAMES[node]));
                 self.process_ends(node, true);
             }
+            Deed::Count(what, count) => self.seen.add(what, count),
             Deed::Note(what) => self.note(|| format!("{}: {what}", NAMES[node])),
         }
     }
@@ -250,6 +289,16 @@ impl World {
 
     fn carry_out(&mut self, asker: Asker, ask: Ask) {
         let is_change = matches!(ask, Ask::Append(_) | Ask::Acquire { .. } | Ask::HandOver { .. });
+        let step = match &ask {
+            Ask::Acquire { .. } => Some(Step::Acquire),
+            Ask::Open { .. } => Some(Step::Open),
+            Ask::Append(_) => Some(Step::Append),
+            Ask::HandOver { .. } => Some(Step::HandOver),
+            Ask::PassOn { .. } => Some(Step::PassOn),
+            Ask::Release { .. } => Some(Step::Release),
+            Ask::Look { .. } | Ask::Renew { .. } | Ask::PassedOn { .. } | Ask::Lock | Ask::Unlock { .. } => None,
+            Ask::EndOrder { .. } | Ask::Moved => None,
+        };
         let shown = self.trace.is_some().then(|| format!("{ask:?}"));
         let mut answers = self.database.carry_out(self.now, asker, ask, &mut self.truth);
         if let Some(shown) = shown.filter(|shown| !shown.starts_with("Look") && !shown.starts_with("Renew")) {
@@ -263,6 +312,9 @@ impl World {
             answers.retain(|(to, _)| *to != asker);
         }
         self.say(answers);
+        if let Some(step) = step.filter(|_| self.hosts[asker.node].life == asker.life) {
+            self.did(asker.node, step);
+        }
     }
 
     pub(crate) fn say(&mut self, answers: Answers) {
@@ -281,7 +333,7 @@ impl World {
 
     fn act(&mut self, client: usize) {
         let now = self.now;
-        let wait = self.chance.between(150, 900);
+        let wait = self.chance.between(150, 1_000);
         if now < SILENT_MS {
             let may_leave = now < MENDED_MS;
             let said = self.clients[client].act(now, may_leave, &mut self.chance, &mut self.truth);
@@ -292,6 +344,8 @@ impl World {
                 self.client_says(client, said);
             }
         }
+        // Now and then several things in one go.
+        let wait = if now < SILENT_MS && self.chance.is(25) { self.chance.between(0, 3) } else { wait };
         self.at(now + wait, Happening::Act(client));
     }
 
@@ -320,6 +374,7 @@ impl World {
 
     fn check_end(&mut self) {
         self.check_served();
+        self.seen.add("messages archived", (0..ROOMS.len()).map(|place| self.truth.count(place).unsigned_abs()).sum());
         for client in &self.clients {
             client.check(&mut self.truth);
         }

@@ -9,7 +9,7 @@ mod talk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tandem_muc_core::pair::{Action, Event, Level, Pair, Terms};
+use tandem_muc_core::pair::{Action, Event, Level, Pair, Right, Terms};
 use tandem_muc_core::relay::{Attach, Numbers, Refusal, Welcome};
 use tandem_muc_core::stanza::{Inbound, Outbound};
 use tandem_muc_core::time::{Moment, Now};
@@ -96,6 +96,7 @@ pub(crate) enum Deed {
     /// The process ends.
     Exit,
     Note(String),
+    Count(&'static str, u64),
 }
 
 /// Why the database was asked.
@@ -227,6 +228,9 @@ impl Brain {
             self.note(format!("{heard} -> {actions:?}"));
         }
         for action in actions {
+            if let Some(what) = name_of(&action) {
+                self.deeds.push(Deed::Count(what, 1));
+            }
             self.act(now, action);
         }
         assert!(
@@ -315,5 +319,24 @@ impl Brain {
     fn id(&mut self) -> u64 {
         self.ids += 1;
         self.ids
+    }
+}
+
+/// What is worth counting.
+fn name_of(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::AskLease { right: Right::Free, .. } => Some("leases asked for when over"),
+        Action::AskLease { right: Right::Dead, .. } => Some("leases asked for by the lock"),
+        Action::AskLease { right: Right::Silent { .. }, .. } => Some("leases asked for when silent"),
+        Action::Begin { handed_in: None, .. } => Some("takeovers"),
+        Action::Begin { handed_in: Some(_), .. } => Some("reigns taken up"),
+        Action::Freeze => Some("moves begun"),
+        Action::Thaw => Some("moves called off"),
+        Action::PassOn { .. } => Some("moves made"),
+        Action::Cut => Some("reigns cut"),
+        Action::End => Some("reigns ended"),
+        Action::Answer(_) => Some("orders answered"),
+        Action::SeekLock | Action::DropLock | Action::HandOver { .. } => None,
+        Action::Sweep | Action::Tell(_) | Action::Finish => None,
     }
 }

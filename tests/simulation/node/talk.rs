@@ -98,7 +98,11 @@ impl Brain {
         let number = is_relay.then(|| number.unwrap_or(reign.upcoming));
         if let Some(number) = number {
             reign.upcoming = number + 1;
-            if reign.taken.contains(number) || reign.unhandled.iter().any(|(waits, _)| *waits == Some(number)) {
+            if reign.taken.contains(number) {
+                self.deeds.push(Deed::Count("stanzas replayed and known", 1));
+                return;
+            }
+            if reign.unhandled.iter().any(|(waits, _)| *waits == Some(number)) {
                 return;
             }
             if flaw == Flaw::AcknowledgesEarly {
@@ -149,6 +153,7 @@ impl Brain {
             for (_, jid, message) in tail.iter().filter(|(group, ..)| *group > heard) {
                 words.extend(rooms.get(jid).and_then(|room| room.repeat(message)));
             }
+            self.deeds.push(Deed::Count("messages said again", words.len() as u64));
             match self.flaw {
                 Flaw::ForgetsTail => words.clear(),
                 Flaw::SaysGoodbye => words.extend(rooms.values().flat_map(goodbyes)),
