@@ -2,10 +2,13 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engine test-stores test-e2e bench lint fmt deny clean release needs-test
+.PHONY: help demo demo-pair test test-engine test-stores test-e2e bench bench-pair lint fmt deny clean release needs-test
 
 SERVER ?= prosody
 ONCE   ?=
+RUNS   ?= 30
+STORE  ?= postgresql
+LEVEL  ?= 2
 PYTEST_ARGS ?=
 PYTHON := /usr/bin/python3
 CARGO  := cargo
@@ -23,6 +26,12 @@ demo: ## a room on a real server that survives kill -9, in a minute (SERVER=pros
 	@tests/needs.sh demo-$(SERVER)
 	@$(MAKE) --no-print-directory release
 	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} $(PYTHON) conf/demo/demo.py --server $(SERVER) $(if $(ONCE),--once)
+
+demo-pair: ## four people, two nodes, kill -9 of the one that serves: a pause, and nothing else (SERVER=, ONCE=1)
+	@case '$(SERVER)' in prosody|ejabberd) ;; *) echo "demo-pair: SERVER=$(SERVER) is neither prosody nor ejabberd" >&2; exit 2;; esac
+	@tests/needs.sh demo-$(SERVER)
+	@$(MAKE) --no-print-directory release
+	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} $(PYTHON) conf/demo/demo_pair.py --server $(SERVER) $(if $(ONCE),--once)
 
 test: needs-test ## everything: engines, scenarios, both databases, both servers (installs what is missing)
 	$(CARGO) build --workspace --all-targets
@@ -45,6 +54,11 @@ test-e2e: needs-test ## real Prosody, real ejabberd, real clients, kill -9 (PYTE
 bench: ## one table: engine, fan-out beside its limit, group commit, memory
 	@tests/needs.sh test
 	$(CARGO) bench -p tandem-muc-tests
+
+bench-pair: ## the gap after kill -9 and the pause of a planned move, beside their budget (RUNS=30, SERVER=, STORE=, LEVEL=)
+	@tests/needs.sh test
+	@$(MAKE) --no-print-directory release
+	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench-pair/main.py --server $(SERVER) --runs $(RUNS) --store $(STORE) --level $(LEVEL)
 
 lint: ## clippy on everything, warnings are errors; formatting checked
 	$(CARGO) fmt --all --check

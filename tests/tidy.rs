@@ -16,6 +16,7 @@ const SHELL: &[&[&str]] = &[
     &["store", "stream"],
     &["journal", "relay"],
     &["shard"],
+    &["reign"],
     &["pair"],
     &["service"],
     &["command"],

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem_muc::store::{Acquired, Epoch, Fact, Fence, SqlStore, StoreConfig};
+use tandem_muc::store::{Acquired, Ask, Epoch, Fact, Fence, Marks, Right, SqlStore, StoreConfig};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::{BareJid, Jid, Nick};
 use tandem_muc_core::record::{Creation, Message, MessageKind, Record, RoomId, Seq};
@@ -95,7 +95,8 @@ impl Writer {
     async fn open(url: String) -> Writer {
         let store = SqlStore::open(&StoreConfig { url: url.into(), answer_ms: 10_000 }).await.expect("opens");
         store.migrate().await.expect("migrates");
-        let Acquired::Lease(lease) = store.acquire(SERVICE, "bench", 600_000, None).await.expect("answers") else {
+        let ask = Ask { name: SERVICE, node: "bench", ttl_ms: 600_000, right: Right::Free, above: Epoch(0) };
+        let Acquired::Lease(lease) = store.acquire(&ask).await.expect("answers") else {
             panic!("nobody else is here");
         };
         let mut writer = Writer { store, epoch: lease.epoch, after: lease.seq, said: 0 };
@@ -106,7 +107,7 @@ impl Writer {
 
     async fn append(&mut self, facts: &[Fact]) {
         let fence = Fence { service: SERVICE.into(), epoch: self.epoch, after: self.after, next: self.after + 1 };
-        self.store.append(&fence, facts, None).await.expect("written");
+        self.store.append(&fence, facts, Marks::default()).await.expect("written");
         self.after += 1;
     }
 

@@ -57,6 +57,7 @@ async fn spoken(occupants: usize, deliveries: usize) -> Duration {
     let peer = Loopback::start(DOMAIN, SECRET, Hearing::Drain).await;
     let config = StreamConfig {
         domain: DOMAIN.to_owned(),
+        relays: Vec::new(),
         servers: vec![peer.address()],
         secret: SECRET.into(),
         limits: tandem_muc::stream::Limits::default(),

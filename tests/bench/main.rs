@@ -1,5 +1,6 @@
 //! `make bench`: one table of figures, each beside what it is to be held against in the same run. Speed claims come
-//! from here, not from timed tests. An argument picks sections by name: engine, fanout, commit, reflect, enter, memory.
+//! from here, not from timed tests. An argument picks sections by name: engine, fanout, commit, reflect, enter, relay,
+//! memory.
 
 mod commit;
 mod engine;
@@ -7,6 +8,7 @@ mod fanout;
 mod memory;
 mod node;
 mod reflect;
+mod relay;
 mod table;
 
 use table::Table;
@@ -25,6 +27,9 @@ fn main() {
     runtime.block_on(async {
         if wants("fanout") {
             fanout::run(&mut table).await;
+        }
+        if wants("relay") {
+            relay::run(&mut table).await;
         }
         if wants("commit") {
             commit::run(&mut table).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_muc::store::{Fact, HistoryWanted, Page, StoreError};
+use tandem_muc::store::{Fact, HistoryWanted, Marks, Page, StoreError};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Message, Record, RoomId};
 
@@ -20,7 +20,7 @@ pub(crate) async fn a_damaged_row_concerns_its_room_alone(place: Arc<Place>) {
         Fact { room: RoomId(42), jid: yard.clone(), record: Record::Unlocked },
         fact(Record::Spoken(Arc::new(spoken(1, "a")))),
     ];
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
     for (spoil, table) in [
         ("UPDATE muc_room SET config_txt = '{\"title\": 7' WHERE room_id = 41", "muc_room"),
         ("UPDATE muc_room SET config_txt = '{}', state_txt = 'ajar' WHERE room_id = 41", "muc_room"),
@@ -43,7 +43,7 @@ pub(crate) async fn a_group_with_a_fact_that_cannot_be_kept_is_refused_whole(pla
     let store = place.store().await;
     let epoch = reign(&store).await;
     let first = [fact(created(RoomConfig::default())), fact(Record::Spoken(Arc::new(spoken(1, "a"))))];
-    store.append(&fence(epoch, 0), &first, None).await.expect("written");
+    store.append(&fence(epoch, 0), &first, Marks::default()).await.expect("written");
     let before = load(&store, &hall()).await;
     let good = fact(Record::Spoken(Arc::new(spoken(2, "b"))));
     let number_twice = fact(Record::Spoken(Arc::new(Message { archive_id: "other".into(), ..spoken(1, "c") })));
@@ -52,11 +52,14 @@ pub(crate) async fn a_group_with_a_fact_that_cannot_be_kept_is_refused_whole(pla
     for bad in [number_twice, id_twice, nowhere] {
         let groups = [vec![good.clone(), bad.clone()], vec![fact(Record::Unlocked), good.clone(), bad.clone()]];
         for group in groups {
-            let answer = store.append(&fence(epoch, 1), &group, None).await;
+            let answer = store.append(&fence(epoch, 1), &group, Marks::default()).await;
             assert!(matches!(answer, Err(StoreError::Damaged { .. })), "{bad:?}: {answer:?}");
             assert_eq!(load(&store, &hall()).await, before, "nothing of the group is written");
         }
     }
-    store.append(&fence(epoch, 1), &[good], None).await.expect("the others can be written at the same place");
+    store
+        .append(&fence(epoch, 1), &[good], Marks::default())
+        .await
+        .expect("the others can be written at the same place");
     assert_eq!(load(&store, &hall()).await.expect("a room").id, HALL);
 }

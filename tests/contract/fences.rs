@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_muc::store::{Acquired, Epoch, Fence, SqlStore, StoreError};
+use tandem_muc::store::{Acquired, Epoch, Fence, Marks, Right, SqlStore, StoreError};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Message, MessageKind, Record, Seq};
 
-use crate::place::{Place, SERVICE, fence, reign};
+use crate::place::{Place, SERVICE, ask, fence, marked, reign};
 use crate::records::{created, fact, hall, load, spoken};
 
 fn said(seq: i64) -> Record {
@@ -17,7 +17,7 @@ fn said(seq: i64) -> Record {
 pub(crate) async fn a_stale_epoch_and_a_wrong_place_write_nothing(place: Arc<Place>) {
     let store = place.store().await;
     let epoch = reign(&store).await;
-    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("ours");
+    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], Marks::default()).await.expect("ours");
     let before = load(&store, &hall()).await;
     let unlock = [fact(Record::Unlocked)];
     let speech = [fact(said(1))];
@@ -29,12 +29,12 @@ pub(crate) async fn a_stale_epoch_and_a_wrong_place_write_nothing(place: Arc<Pla
             Fence { after: 0, next: 5, ..fence(epoch, 0) },
             Fence { service: "other.example.org".into(), ..fence(epoch, 1) },
         ] {
-            let answer = store.append(&wrong, facts, None).await;
+            let answer = store.append(&wrong, facts, Marks::default()).await;
             assert!(matches!(answer, Err(StoreError::Fenced { .. })), "{wrong:?}: {answer:?}");
         }
     }
     assert_eq!(load(&store, &hall()).await, before);
-    store.append(&fence(epoch, 1), &speech, None).await.expect("nothing was used up");
+    store.append(&fence(epoch, 1), &speech, Marks::default()).await.expect("nothing was used up");
 }
 
 pub(crate) async fn repeating_an_append_whose_answer_was_lost_is_harmless(place: Arc<Place>) {
@@ -43,26 +43,26 @@ pub(crate) async fn repeating_an_append_whose_answer_was_lost_is_harmless(place:
     let opening = [fact(created(RoomConfig::default())), fact(said(1))];
     let speech = [fact(said(2)), fact(said(3))];
     for _ in 0..3 {
-        store.append(&fence(epoch, 0), &opening, None).await.expect("once or again");
+        store.append(&fence(epoch, 0), &opening, Marks::default()).await.expect("once or again");
     }
     for _ in 0..3 {
-        store.append(&fence(epoch, 1), &speech, None).await.expect("once or again");
+        store.append(&fence(epoch, 1), &speech, Marks::default()).await.expect("once or again");
     }
     let image = load(&store, &hall()).await.expect("a room");
     let numbers: Vec<Seq> = image.history.iter().map(|message| message.seq).collect();
     assert_eq!(numbers, [Seq(1), Seq(2), Seq(3)]);
-    let late = store.append(&fence(epoch, 0), &opening, None).await;
+    let late = store.append(&fence(epoch, 0), &opening, Marks::default()).await;
     assert!(matches!(late, Err(StoreError::Fenced { .. })), "only the last group can be repeated: {late:?}");
 }
 
 pub(crate) async fn the_tail_after_a_mark_is_what_was_written_since(place: Arc<Place>) {
     let store = place.store().await;
     let epoch = reign(&store).await;
-    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("ours");
+    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], Marks::default()).await.expect("ours");
     for group in 1..5 {
         let subject = Message { kind: MessageKind::Subject, ..spoken(group * 10 + 2, "subject") };
         let facts = [fact(said(group * 10 + 1)), fact(Record::Spoken(Arc::new(subject)))];
-        store.append(&fence(epoch, group), &facts, Some(group)).await.expect("ours");
+        store.append(&fence(epoch, group), &facts, marked(group)).await.expect("ours");
     }
     let tail = store.tail(SERVICE, 3).await.expect("readable");
     let numbers: Vec<i64> = tail.iter().map(|(_, message)| message.seq.0).collect();
@@ -74,13 +74,13 @@ pub(crate) async fn the_tail_after_a_mark_is_what_was_written_since(place: Arc<P
 pub(crate) async fn an_old_holder_cannot_write_while_a_new_one_takes_over(place: Arc<Place>) {
     let store = place.store().await;
     let epoch = reign(&store).await;
-    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("ours");
+    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], Marks::default()).await.expect("ours");
     let writer = {
         let store = store.clone();
         tokio::spawn(async move {
             let mut after = 1;
             loop {
-                match store.append(&fence(epoch, after), &[fact(said(after))], None).await {
+                match store.append(&fence(epoch, after), &[fact(said(after))], Marks::default()).await {
                     Ok(()) => after += 1,
                     Err(StoreError::Fenced { by }) => return (after, by),
                     Err(error) => panic!("{error}"),
@@ -91,7 +91,7 @@ pub(crate) async fn an_old_holder_cannot_write_while_a_new_one_takes_over(place:
     tokio::time::sleep(Duration::from_millis(100)).await;
     let twin = SqlStore::open(&place.config()).await.expect("opens");
     let lock = twin.session_lock(SERVICE).await.expect("answers").expect("free");
-    let Acquired::Lease(lease) = twin.acquire(SERVICE, "b", 60_000, Some(&lock)).await.expect("answers") else {
+    let Acquired::Lease(lease) = twin.acquire(&ask("b", 60_000, Right::Dead(&lock))).await.expect("answers") else {
         panic!("the session lock is in hand");
     };
     let (written, by) = writer.await.expect("no panic");

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_muc::store::{Acquired, Epoch, Lease, SqlStore, StoreError};
+use tandem_muc::store::{Acquired, Epoch, Lease, Marks, Right, SqlStore, StoreError};
 
-use crate::place::{Place, SERVICE, fence, reign};
+use crate::place::{Place, SERVICE, ask, fence, marked, reign};
 
 pub(crate) async fn a_lease_is_given_once_and_comes_with_the_fence(place: Arc<Place>) {
     let store = place.store().await;
-    let taken = store.acquire(SERVICE, "a", 60_000, None).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(1), seq: 0, mark: 0 }));
-    let held = store.acquire(SERVICE, "b", 60_000, None).await.expect("answers");
+    let taken = store.acquire(&ask("a", 60_000, Right::Free)).await.expect("answers");
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(1), seq: 0, mark: 0, inbound: None }));
+    let held = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
     let Acquired::HeldBy { node, epoch, expires_in_ms } = held else { panic!("{held:?}") };
     assert_eq!((node.as_str(), epoch), ("a", Epoch(1)));
     assert!((50_000..=60_000).contains(&expires_in_ms), "{expires_in_ms}");
 
-    store.append(&fence(Epoch(1), 0), &[], Some(0)).await.expect("ours");
-    store.append(&fence(Epoch(1), 1), &[], Some(1)).await.expect("ours");
+    store.append(&fence(Epoch(1), 0), &[], marked(0)).await.expect("ours");
+    store.append(&fence(Epoch(1), 1), &[], marked(1)).await.expect("ours");
     store.release(SERVICE, "a", Epoch(1)).await.expect("answers");
-    let taken = store.acquire(SERVICE, "b", 60_000, None).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 2, mark: 1 }));
-    let stale = store.append(&fence(Epoch(1), 2), &[], None).await;
+    let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 2, mark: 1, inbound: None }));
+    let stale = store.append(&fence(Epoch(1), 2), &[], Marks::default()).await;
     assert!(matches!(stale, Err(StoreError::Fenced { by: Epoch(2) })), "{stale:?}");
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn of_eight_who_ask_at_once_one_gets_the_lease(place: Arc<Place
         let place = place.clone();
         asking.push(tokio::spawn(async move {
             let store = SqlStore::open(&place.config()).await.expect("opens");
-            store.acquire(SERVICE, &format!("node{nth}"), 60_000, None).await.expect("answers")
+            store.acquire(&ask(&format!("node{nth}"), 60_000, Right::Free)).await.expect("answers")
         }));
     }
     let mut winners = Vec::new();
@@ -46,10 +46,10 @@ pub(crate) async fn of_eight_who_ask_at_once_one_gets_the_lease(place: Arc<Place
 
 pub(crate) async fn a_lease_that_ran_out_is_anybodys(place: Arc<Place>) {
     let store = place.store().await;
-    store.acquire(SERVICE, "a", 1, None).await.expect("answers");
+    store.acquire(&ask("a", 1, Right::Free)).await.expect("answers");
     tokio::time::sleep(Duration::from_millis(30)).await;
-    let taken = store.acquire(SERVICE, "b", 60_000, None).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0 }));
+    let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0, inbound: None }));
     assert!(!store.renew(SERVICE, "a", Epoch(1), 60_000).await.expect("answers"));
 }
 
@@ -61,9 +61,9 @@ pub(crate) async fn renewing_and_releasing_are_for_the_holder_alone(place: Arc<P
     assert!(!store.renew(SERVICE, "a", Epoch(epoch.0 + 1), 60_000).await.expect("answers"));
     assert!(!store.renew("other.example.org", "a", epoch, 60_000).await.expect("answers"));
     store.release(SERVICE, "b", epoch).await.expect("answers");
-    assert!(matches!(store.acquire(SERVICE, "b", 1, None).await, Ok(Acquired::HeldBy { .. })));
+    assert!(matches!(store.acquire(&ask("b", 1, Right::Free)).await, Ok(Acquired::HeldBy { .. })));
     store.release(SERVICE, "a", epoch).await.expect("answers");
-    assert!(matches!(store.acquire(SERVICE, "b", 1, None).await, Ok(Acquired::Lease(_))));
+    assert!(matches!(store.acquire(&ask("b", 1, Right::Free)).await, Ok(Acquired::Lease(_))));
 }
 
 pub(crate) async fn a_lease_is_stolen_only_with_the_session_lock(place: Arc<Place>) {
@@ -71,12 +71,12 @@ pub(crate) async fn a_lease_is_stolen_only_with_the_session_lock(place: Arc<Plac
     reign(&store).await;
     let twin = SqlStore::open(&place.config()).await.expect("opens");
     let other = twin.session_lock("other.example.org").await.expect("answers").expect("free");
-    let refused = twin.acquire(SERVICE, "b", 60_000, Some(&other)).await.expect("answers");
+    let refused = twin.acquire(&ask("b", 60_000, Right::Dead(&other))).await.expect("answers");
     assert!(matches!(refused, Acquired::HeldBy { .. }), "{refused:?}");
     let lock = twin.session_lock(SERVICE).await.expect("answers").expect("free");
-    let taken = twin.acquire(SERVICE, "b", 60_000, Some(&lock)).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0 }));
-    let stale = store.append(&fence(Epoch(1), 0), &[], None).await;
+    let taken = twin.acquire(&ask("b", 60_000, Right::Dead(&lock))).await.expect("answers");
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0, inbound: None }));
+    let stale = store.append(&fence(Epoch(1), 0), &[], Marks::default()).await;
     assert!(matches!(stale, Err(StoreError::Fenced { by: Epoch(2) })), "{stale:?}");
 }
 
@@ -119,8 +119,8 @@ pub(crate) async fn a_fence_restored_ahead_of_its_lease_is_overtaken(place: Arc<
     let epoch = reign(&store).await;
     store.release(SERVICE, "a", epoch).await.expect("answers");
     place.sql("UPDATE muc_fence SET epoch = 40");
-    let taken = store.acquire(SERVICE, "b", 60_000, None).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(41), seq: 0, mark: 0 }));
+    let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(41), seq: 0, mark: 0, inbound: None }));
     assert!(store.renew(SERVICE, "b", Epoch(41), 60_000).await.expect("answers"));
-    store.append(&fence(Epoch(41), 0), &[], None).await.expect("ours");
+    store.append(&fence(Epoch(41), 0), &[], Marks::default()).await.expect("ours");
 }

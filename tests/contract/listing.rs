@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_muc::store::{Fact, Page, RoomPage, SqlStore};
+use tandem_muc::store::{Fact, Marks, Page, RoomPage, SqlStore};
 use tandem_muc_core::muc::{Role, RoomConfig};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{OccupantEntry, Record, RoomId, Tombstone};
@@ -43,7 +43,7 @@ pub(crate) async fn public_rooms_come_in_pages(place: Arc<Place>) {
     let gone = bare(&format!("gone@{SERVICE}"));
     facts.push(Fact { room: RoomId(22), jid: gone, record: Record::Destroyed(tombstone) });
     facts.push(Fact { room: RoomId(30), jid: bare("a@other.example.org"), record: created(titled("")) });
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
 
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     assert_eq!(page(&store, Page::First, 10).await, (names(&["a", "b", "d", "z", "\u{e4}"]), Some(0)));
@@ -77,8 +77,59 @@ pub(crate) async fn occupied_rooms_are_those_with_somebody_inside(place: Arc<Pla
     for (nth, name, who) in [(2, "two", "m@e/1"), (2, "two", "m@e/2"), (3, "one", "m@e/1")] {
         facts.push(Fact { room: RoomId(nth), jid: bare(&format!("{name}@{SERVICE}")), record: entered(who) });
     }
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
     let found: Vec<BareJid> = store.occupied_rooms(SERVICE).await.expect("readable");
     assert_eq!(found, [bare("one@conference.example.org"), bare("two@conference.example.org")]);
     assert!(store.occupied_rooms("other.example.org").await.expect("readable").is_empty());
+}
+
+pub(crate) async fn sessions_of_one_server_come_in_pages(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let entered = |who: &str| {
+        Record::Entered(Box::new(OccupantEntry {
+            who: jid(who),
+            nick: nick(&who.replace(['@', '/'], "-")),
+            role: Role::Participant,
+            presence_xml: "".into(),
+            at: Utc(1),
+        }))
+    };
+    let local = ["mia@example.org/1", "mia@example.org/2", "nils@example.org/desk/@left", "example.org/bot"];
+    let others =
+        ["adam@sub.example.org/1", "eve@example.net/x@example.org/y", "bob@xexample.org/1", "carl@example.orgs/1"];
+    let mut facts = Vec::new();
+    for (nth, name) in (1..).zip(["one", "two", "three"]) {
+        facts.extend(room(nth, name, titled(""), true));
+        let jid = bare(&format!("{name}@{SERVICE}"));
+        let all = local.iter().chain(&others);
+        facts.extend(all.map(|who| Fact { room: RoomId(nth), jid: jid.clone(), record: entered(who) }));
+    }
+    let elsewhere = bare("four@other.example.org");
+    facts.push(Fact { room: RoomId(9), jid: elsewhere.clone(), record: created(titled("")) });
+    facts.push(Fact { room: RoomId(9), jid: elsewhere, record: entered(local[0]) });
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
+
+    let mut expected: Vec<(String, String)> = Vec::new();
+    for name in ["one", "two", "three"] {
+        expected.extend(local.iter().map(|who| (format!("{name}@{SERVICE}"), (*who).to_owned())));
+    }
+    expected.sort();
+    for max in [1, 2, 5, 100] {
+        let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = store.local_occupants(SERVICE, "example.org", after, max).await.expect("readable");
+            assert!(page.occupants.len() <= 100.min(max as usize));
+            found.extend(page.occupants.iter().map(|(room, who)| (room.to_string(), who.as_str().to_owned())));
+            pages += 1;
+            assert!(pages < 100, "it ends");
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found.sort();
+        assert_eq!(found, expected, "in pages of {max}");
+    }
+    assert!(store.local_occupants(SERVICE, "example.com", None, 9).await.expect("readable").occupants.is_empty());
 }

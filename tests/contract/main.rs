@@ -16,11 +16,15 @@ mod fences;
 mod leases;
 mod listing;
 mod model;
+mod node;
 mod opening;
 mod outage;
 mod place;
 mod records;
+mod rights;
+mod sessions;
 mod texts;
+mod upgrade;
 
 use place::Place;
 
@@ -66,6 +70,31 @@ fn main() {
             a_lease_is_stolen_only_with_the_session_lock,
             a_session_lock_ends_with_its_session,
             a_fence_restored_ahead_of_its_lease_is_overtaken;
+        Both rights:
+            a_lease_is_seen_with_its_fence,
+            a_silent_lease_is_taken_if_it_is_still_as_it_was_seen,
+            of_eight_who_find_a_lease_silent_one_gets_it,
+            a_new_epoch_exceeds_what_was_seen_elsewhere,
+            what_is_handed_over_is_taken_up_in_its_epoch,
+            only_the_holder_hands_over,
+            the_target_finds_all_that_was_written_before,
+            what_is_handled_moves_with_the_group;
+        Both sessions:
+            who_waits_for_a_session_lock_has_it_once_it_is_free,
+            who_gives_up_waiting_leaves_no_lock_behind,
+            ending_the_sessions_of_a_stopped_holder_frees_the_fence,
+            named_stores_write_side_by_side;
+        Both node:
+            a_node_is_seen_as_it_last_beat,
+            duties_are_written_with_the_beat,
+            first_beats_of_one_node_do_not_hinder_each_other,
+            an_order_is_taken_once_and_ended_once,
+            events_come_back_newest_first,
+            what_is_passed_on_arrives_whole_or_not_yet;
+        Both upgrade:
+            a_database_of_schema_1_is_brought_up_with_its_data,
+            a_database_keeps_its_identity,
+            settings_that_endanger_something_are_told;
         Both fences:
             a_stale_epoch_and_a_wrong_place_write_nothing,
             repeating_an_append_whose_answer_was_lost_is_harmless,
@@ -80,7 +109,8 @@ fn main() {
             a_group_with_a_fact_that_cannot_be_kept_is_refused_whole;
         Both listing:
             public_rooms_come_in_pages,
-            occupied_rooms_are_those_with_somebody_inside;
+            occupied_rooms_are_those_with_somebody_inside,
+            sessions_of_one_server_come_in_pages;
         Both opening:
             a_newer_schema_is_refused,
             several_nodes_migrate_at_once,
@@ -94,6 +124,12 @@ fn main() {
             the_file_is_for_its_owner_alone,
             other_programs_may_use_the_file_meanwhile;
         Postgres leases: a_killed_session_gives_its_lock_back;
+        Postgres sessions:
+            a_killed_session_is_heard_of_at_once,
+            waiting_for_a_lock_holds_up_no_cleaning,
+            no_time_limit_ends_waiting_or_holding,
+            a_lost_database_ends_the_waiting,
+            ending_the_sessions_of_a_namesake_spares_ones_own;
         Postgres opening:
             a_wrong_password_and_a_missing_database_are_told_apart,
             tls_is_spoken_where_the_url_asks_for_it;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tandem_muc::store::{SqlStore, StoreError};
+use tandem_muc::store::{Marks, SqlStore, StoreError};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Record, Seq};
 use tandem_muc_tests::postgres::{Ending, Postgres};
@@ -18,7 +18,7 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
     let own = Place::Postgres { server: server.clone(), database: "postgres".into() };
     let store = own.store().await;
     let epoch = reign(&store).await;
-    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("written");
+    store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], Marks::default()).await.expect("written");
     lock(&server).stop(Ending::Fast);
     lock(&server).resume().expect("starts again");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -28,7 +28,7 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
         let speech = [fact(Record::Spoken(Arc::new(spoken(after, "a"))))];
         lock(&server).stop(ending);
         for _ in 0..2 {
-            let away = store.append(&fence(epoch, after), &speech, None).await;
+            let away = store.append(&fence(epoch, after), &speech, Marks::default()).await;
             assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
             let away = store.renew(SERVICE, "a", epoch, 60_000).await;
             assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
@@ -36,7 +36,7 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
             assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
         }
         lock(&server).resume().expect("starts again");
-        store.append(&fence(epoch, after), &speech, None).await.expect("written");
+        store.append(&fence(epoch, after), &speech, Marks::default()).await.expect("written");
         assert!(store.renew(SERVICE, "a", epoch, 60_000).await.expect("answers"));
         assert_eq!(load(&store, &hall()).await.expect("a room").last_seq, Seq(after));
     }
@@ -45,7 +45,7 @@ pub(crate) async fn a_restarted_database_is_found_again(_: Arc<Place>) {
 pub(crate) async fn a_call_takes_no_longer_than_it_may(place: Arc<Place>) {
     let patient = place.store().await;
     let epoch = reign(&patient).await;
-    patient.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], None).await.expect("written");
+    patient.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], Marks::default()).await.expect("written");
     let store = SqlStore::open(&place.config_answering(300)).await.expect("opens");
     let speech = [fact(Record::Spoken(Arc::new(spoken(1, "a"))))];
     let blocker = tokio::task::spawn_blocking({
@@ -59,11 +59,11 @@ pub(crate) async fn a_call_takes_no_longer_than_it_may(place: Arc<Place>) {
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
     let begun = Instant::now();
-    let answer = store.append(&fence(epoch, 1), &speech, None).await;
+    let answer = store.append(&fence(epoch, 1), &speech, Marks::default()).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
     blocker.await.expect("no panic");
-    store.append(&fence(epoch, 1), &speech, None).await.expect("written, now or before");
+    store.append(&fence(epoch, 1), &speech, Marks::default()).await.expect("written, now or before");
     assert_eq!(load(&store, &hall()).await.expect("a room").last_seq, Seq(1));
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tandem_muc::store::{Epoch, Fence, SqlStore, StoreConfig};
+use tandem_muc::store::{Acquired, Ask, Epoch, Fence, Marks, Right, SqlStore, StoreConfig};
 use tandem_muc_tests::postgres::Postgres;
 use tempfile::TempDir;
 
@@ -77,10 +77,20 @@ pub(crate) fn fence(epoch: Epoch, after: i64) -> Fence {
     Fence { service: SERVICE.into(), epoch, after, next: after + 1 }
 }
 
+/// A request of `node` for the lease of [`SERVICE`].
+pub(crate) fn ask<'a>(node: &'a str, ttl_ms: u64, right: Right<'a>) -> Ask<'a> {
+    Ask { name: SERVICE, node, ttl_ms, right, above: Epoch(0) }
+}
+
+/// Marks that say what was spoken.
+pub(crate) fn marked(mark: i64) -> Marks<'static> {
+    Marks { mark: Some(mark), inbound: None }
+}
+
 /// The lease of [`SERVICE`], taken for node a.
 pub(crate) async fn reign(store: &SqlStore) -> Epoch {
-    match store.acquire(SERVICE, "a", 60_000, None).await.expect("answers") {
-        tandem_muc::store::Acquired::Lease(lease) => lease.epoch,
-        held @ tandem_muc::store::Acquired::HeldBy { .. } => panic!("{held:?}"),
+    match store.acquire(&ask("a", 60_000, Right::Free)).await.expect("answers") {
+        Acquired::Lease(lease) => lease.epoch,
+        held @ Acquired::HeldBy { .. } => panic!("{held:?}"),
     }
 }

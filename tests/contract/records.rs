@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_muc::store::{Fact, HistoryWanted, SqlStore};
+use tandem_muc::store::{Fact, HistoryWanted, Marks, SqlStore};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid, Nick};
 use tandem_muc_core::record::{
@@ -131,7 +131,7 @@ pub(crate) async fn every_record_comes_back_in_the_image(place: Arc<Place>) {
     let mut model = Model::default();
     for (nth, record) in story.into_iter().enumerate() {
         let after = i64::try_from(nth).expect("fits");
-        store.append(&fence(epoch, after), &[fact(record.clone())], None).await.expect("written");
+        store.append(&fence(epoch, after), &[fact(record.clone())], Marks::default()).await.expect("written");
         model.apply(HALL, &hall(), &record);
         assert_eq!(load(&store, &hall()).await, model.image(&hall()), "after {record:?}");
     }
@@ -202,7 +202,7 @@ pub(crate) async fn any_sequence_of_records_ends_at_the_image_of_the_model(place
                 seq = 0;
             }
             let facts: Vec<Fact> = group.drain(..).map(|record| Fact { room, jid: name.clone(), record }).collect();
-            store.append(&fence(epoch, after), &facts, None).await.expect("written");
+            store.append(&fence(epoch, after), &facts, Marks::default()).await.expect("written");
             after += 1;
             for fact in &facts {
                 model.apply(room, &name, &fact.record);
@@ -220,14 +220,14 @@ pub(crate) async fn a_destroyed_room_makes_way_for_a_new_one(place: Arc<Place>) 
     let epoch = reign(&store).await;
     let tombstone = Tombstone { at: Utc(5), alternate: None, reason: None, until: Utc(6) };
     let gone = [created(RoomConfig::default()), Record::Spoken(Arc::new(spoken(1, "a"))), Record::Destroyed(tombstone)];
-    store.append(&fence(epoch, 0), &gone.map(fact), None).await.expect("written");
+    store.append(&fence(epoch, 0), &gone.map(fact), Marks::default()).await.expect("written");
     assert_eq!(load(&store, &hall()).await.expect("a tombstone").last_seq, Seq(1));
     let anew = Fact { room: RoomId(42), jid: hall(), record: created(RoomConfig::default()) };
-    store.append(&fence(epoch, 1), std::slice::from_ref(&anew), None).await.expect("written");
+    store.append(&fence(epoch, 1), std::slice::from_ref(&anew), Marks::default()).await.expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     assert_eq!((image.id, image.tombstone, image.last_seq), (RoomId(42), None, Seq(0)));
     let again = Fact { room: RoomId(43), ..anew };
-    let twice = store.append(&fence(epoch, 2), &[again], None).await;
+    let twice = store.append(&fence(epoch, 2), &[again], Marks::default()).await;
     assert!(matches!(twice, Err(tandem_muc::store::StoreError::Damaged { .. })), "{twice:?}");
 }
 
@@ -235,10 +235,10 @@ pub(crate) async fn a_large_group_comes_back_whole_and_in_order(place: Arc<Place
     let store = place.store().await;
     let epoch = reign(&store).await;
     let config = RoomConfig { history_max: 1_000, ..RoomConfig::default() };
-    store.append(&fence(epoch, 0), &[fact(created(config))], None).await.expect("written");
+    store.append(&fence(epoch, 0), &[fact(created(config))], Marks::default()).await.expect("written");
     let said: Vec<Message> = (1..=487).map(|seq| spoken(seq, &format!("number {seq}"))).collect();
     let facts: Vec<Fact> = said.iter().map(|message| fact(Record::Spoken(Arc::new(message.clone())))).collect();
-    store.append(&fence(epoch, 1), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 1), &facts, Marks::default()).await.expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     assert!(image.history.iter().map(|message| &**message).eq(&said));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_muc::store::Fact;
+use tandem_muc::store::{Fact, Marks};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{AffiliationEntry, Message, OccupantEntry, Record, RoomId};
@@ -26,7 +26,7 @@ pub(crate) async fn texts_come_back_as_they_went_in(place: Arc<Place>) {
         &long,
     ];
     let config = RoomConfig { title: texts[3].into(), description: texts[5].into(), ..RoomConfig::default() };
-    store.append(&fence(epoch, 0), &[fact(created(config.clone()))], None).await.expect("ours");
+    store.append(&fence(epoch, 0), &[fact(created(config.clone()))], Marks::default()).await.expect("ours");
     let messages: Vec<Message> = texts
         .iter()
         .zip(1..)
@@ -35,10 +35,10 @@ pub(crate) async fn texts_come_back_as_they_went_in(place: Arc<Place>) {
     // Once as a group of messages alone, once among other records: the two ways messages take.
     let (some, others) = messages.split_at(4);
     let facts: Vec<Fact> = some.iter().map(|m| fact(Record::Spoken(Arc::new(m.clone())))).collect();
-    store.append(&fence(epoch, 1), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 1), &facts, Marks::default()).await.expect("written");
     let mut facts: Vec<Fact> = others.iter().map(|m| fact(Record::Spoken(Arc::new(m.clone())))).collect();
     facts.push(fact(Record::Unlocked));
-    store.append(&fence(epoch, 2), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 2), &facts, Marks::default()).await.expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     assert_eq!(image.config, config);
     assert!(image.history.iter().map(|message| &**message).eq(&messages), "some text came back changed");
@@ -72,7 +72,7 @@ pub(crate) async fn jids_that_differ_in_case_of_the_resource_or_in_blanks_are_di
             at: Utc(2),
         })))
     }));
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     let inside: Vec<&str> = image.occupants.iter().map(|entry| entry.who.as_str()).collect();
     assert_eq!(inside, sessions);
@@ -81,7 +81,7 @@ pub(crate) async fn jids_that_differ_in_case_of_the_resource_or_in_blanks_are_di
     // A room name as long as a JID allows is listed and found like any other.
     let name = bare(&format!("{long}@{long}"));
     let room = Fact { room: RoomId(77), jid: name.clone(), record: created(RoomConfig::default()) };
-    store.append(&fence(epoch, 1), &[room], None).await.expect("written");
+    store.append(&fence(epoch, 1), &[room], Marks::default()).await.expect("written");
     let found = store.load_room(name.domain(), &name, tandem_muc::store::HistoryWanted::Nothing).await;
     assert_eq!(found.expect("readable").expect("a room").id, RoomId(77));
 }
@@ -91,8 +91,11 @@ pub(crate) async fn what_xml_cannot_carry_is_replaced(place: Arc<Place>) {
     let epoch = reign(&store).await;
     let message = Message { stanza_xml: "a\0b\u{1}c\u{ffff}d\te".into(), ..spoken(1, "\0") };
     let facts = [fact(created(RoomConfig::default()))];
-    store.append(&fence(epoch, 0), &facts, None).await.expect("written");
-    store.append(&fence(epoch, 1), &[fact(Record::Spoken(Arc::new(message)))], None).await.expect("written");
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
+    store
+        .append(&fence(epoch, 1), &[fact(Record::Spoken(Arc::new(message)))], Marks::default())
+        .await
+        .expect("written");
     let image = load(&store, &hall()).await.expect("a room");
     assert_eq!(&*image.history[0].stanza_xml, "a\u{fffd}b\u{fffd}c\u{fffd}d\te");
     assert_eq!(image.history[0].body.as_deref(), Some("\u{fffd}"));

@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: servers for the whole run, a fresh node and fresh people for each test."""
 
+import itertools
 import signal
 import sys
 import threading
@@ -12,9 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import process  # noqa: E402
 from harness.client import Client  # noqa: E402
 from harness.component import Component  # noqa: E402
+from harness.database import Postgresql, Sqlite  # noqa: E402
 from harness.ejabberd import Ejabberd  # noqa: E402
+from harness.pair import Pair  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.prosody import Prosody  # noqa: E402
+from harness.relay import Relay  # noqa: E402
 
 HOST, SERVICE, SECRET = "localhost", "conference.localhost", "e2e-secret"
 ACCOUNTS = {name: f"{name}-password" for name in ("admin", "alice", "bob", "carol", "dave", "mallory")}
@@ -23,7 +27,7 @@ KINDS = {"prosody": Prosody, "ejabberd": Ejabberd}
 
 
 def make_server(kind: str, **options):
-    return KINDS[kind](host=HOST, domains={SERVICE: SECRET}, accounts=ACCOUNTS, **options)
+    return KINDS[kind](**{"host": HOST, "domains": {SERVICE: SECRET}, "accounts": ACCOUNTS, **options})
 
 
 @pytest.fixture(scope="session", params=list(KINDS))
@@ -71,6 +75,52 @@ def node():
     yield start
     for component in made:
         component.process.end()
+
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture
+def database(request):
+    """Makes databases for pairs: `database("sqlite")`, `database("postgresql")`."""
+
+    def make(kind: str, **options) -> Sqlite | Postgresql:
+        if kind == "sqlite":
+            return Sqlite(process.directory("database"))
+        return Postgresql(options.pop("postgres", None) or request.getfixturevalue("postgres"), f"pair_{next(_databases)}", **options)
+
+    return make
+
+
+@pytest.fixture
+def relay():
+    """Starts relays beside servers: `relay(server)`."""
+    made = []
+
+    def start(server, **options) -> Relay:
+        made.append(Relay(domains=server.domains, server_port=options.pop("server_port", server.component), **options).start())
+        return made[-1]
+
+    yield start
+    for running in made:
+        running.process.end()
+
+
+@pytest.fixture
+def pair():
+    """Starts pairs: `pair(server, database, relay=…, services={domain: home}, extra=…)`; moves are not limited unless asked for."""
+    made = []
+
+    def start(server, database, *, is_started: bool = True, services: dict | None = None, extra: dict | None = None, **options) -> Pair:
+        if is_started and not server.process.is_alive:
+            server.start()
+        extra = {**(extra or {}), "pair": {"moves_max": 1000, **(extra or {}).get("pair", {})}}
+        made.append(Pair(server, database, services=services or {SERVICE: "a"}, secrets=options.pop("secrets", server.domains), extra=extra, **options))
+        return made[-1].start() if is_started else made[-1]
+
+    yield start
+    for running in made:
+        running.end()
 
 
 @pytest.fixture

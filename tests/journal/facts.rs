@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc::journal::{Entry, Health, Journal, Life, Notice, Setup};
-use tandem_muc::store::{Acquired, HistoryWanted, Lease, SqlStore};
-use tandem_muc::stream::{Limits, Stream, StreamConfig, StreamHandle};
+use tandem_muc::store::{Acquired, Ask, Epoch, HistoryWanted, Lease, Right, SqlStore};
+use tandem_muc::stream::{Limits, Received, Stream, StreamConfig, StreamHandle};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Creation, Record, RoomId};
 use tandem_muc_core::stanza::{Audience, Inbound, Kind, Outbound, Stanza, Type};
@@ -27,7 +27,7 @@ struct Desk {
     notices: mpsc::UnboundedReceiver<Notice>,
     stream: StreamHandle,
     _stop: watch::Sender<bool>,
-    _inbound: mpsc::Receiver<Inbound>,
+    _inbound: mpsc::Receiver<Received>,
 }
 
 impl Desk {
@@ -38,6 +38,7 @@ impl Desk {
         let peer = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
         let config = StreamConfig {
             domain: DOMAIN.to_owned(),
+            relays: Vec::new(),
             servers: vec![peer.address()],
             secret: SECRET.into(),
             limits: Limits::default(),
@@ -69,7 +70,9 @@ impl Desk {
 
     async fn submit(&self, nth: i64, records: Vec<Record>) {
         let asked = Some(Arc::new(asked(nth)));
-        self.journal.submit(Entry::Said { life: life(nth), records, words: vec![word(nth)], asked }).await;
+        self.journal
+            .submit(Entry::Said { life: life(nth), records, words: vec![word(nth)], asked, ticket: None })
+            .await;
     }
 
     async fn has_room(&self, nth: i64) -> bool {
@@ -85,7 +88,10 @@ impl Desk {
 /// The lease, if need be by stealing it.
 async fn take_lease(store: &SqlStore) -> Lease {
     let lock = store.session_lock(DOMAIN).await.expect("an answer").expect("free");
-    let acquired = store.acquire(DOMAIN, "a", 60_000, Some(&lock)).await.expect("an answer");
+    let acquired = store
+        .acquire(&Ask { name: DOMAIN, node: "a", ttl_ms: 60_000, right: Right::Dead(&lock), above: Epoch(0) })
+        .await
+        .expect("an answer");
     let Acquired::Lease(lease) = acquired else { panic!("{acquired:?}") };
     lease
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tandem_muc::config::Config;
 use tandem_muc::service::{self, ServiceError, Status};
-use tandem_muc::store::{Acquired, Fact, Fence};
+use tandem_muc::store::{Acquired, Ask, Epoch, Fact, Fence, Marks, Right};
 use tandem_muc_core::muc::{Role, RoomConfig};
 use tandem_muc_core::name::Nick;
 use tandem_muc_core::record::{Creation, OccupantEntry, Record, RoomId};
@@ -170,7 +170,11 @@ async fn it_is_ready_only_while_the_store_answers() {
 async fn crashed(place: &Place, messages: i64) {
     let store = place.store().await;
     let lock = store.session_lock(DOMAIN).await.expect("an answer").expect("free");
-    let Acquired::Lease(lease) = store.acquire(DOMAIN, "a", 500, Some(&lock)).await.expect("an answer") else {
+    let Acquired::Lease(lease) = store
+        .acquire(&Ask { name: DOMAIN, node: "a", ttl_ms: 500, right: Right::Dead(&lock), above: Epoch(0) })
+        .await
+        .expect("an answer")
+    else {
         panic!("the lease is free")
     };
     let (room, olga) = (bare(&format!("room1@{DOMAIN}")), jid("olga@example.org/1"));
@@ -193,7 +197,7 @@ async fn crashed(place: &Place, messages: i64) {
     let facts: Vec<Fact> =
         records.into_iter().map(|record| Fact { room: RoomId(1), jid: room.clone(), record }).collect();
     let fence = Fence { service: DOMAIN.to_owned(), epoch: lease.epoch, after: lease.seq, next: lease.seq + 1 };
-    store.append(&fence, &facts, None).await.expect("written");
+    store.append(&fence, &facts, Marks::default()).await.expect("written");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ async fn a_component_of_the_usual_kind_shakes_hands() {
     let stage = Stage::start().await;
     let config = StreamConfig {
         domain: DOMAIN.to_owned(),
+        relays: Vec::new(),
         servers: vec![stage.address.clone()],
         secret: SecretString::from(SECRET),
         limits: Limits::default(),

@@ -39,6 +39,11 @@ async fn nonsense_ends_the_stream_it_came_on_and_no_other() {
             format!("<attach {ns} epoch='9' node='x' database='d'><handled boot='x'/></attach>"),
             "unsupported-stanza-type",
         ),
+        (
+            "a name without an end",
+            format!("<attach {ns} epoch='9' node='{}' database='d'/>", "n".repeat(200)),
+            "unsupported-stanza-type",
+        ),
         ("an order of no namespace", "<leave/>".to_owned(), "unsupported-stanza-type"),
     ];
     for (what, xml, condition) in inputs {

@@ -80,7 +80,7 @@ async fn nothing_a_stranger_sends_ends_the_stream() {
         server.inject(xml);
         server.inject("<message from='a@b/1' to='hall@muc.example.org' id='after'><body>still here</body></message>");
         let mut heard = 0;
-        while soon(inbound.recv()).await.expect("the stream lives").stanza.id.as_deref() != Some("after") {
+        while soon(inbound.recv()).await.expect("the stream lives").inbound.stanza.id.as_deref() != Some("after") {
             heard += 1;
         }
         assert_eq!(heard, usize::from(is_heard), "{what}");

@@ -9,9 +9,9 @@ mod order;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tandem_muc::stream::{Limits, Pace, Stream, StreamConfig, StreamHandle, StreamState};
+use tandem_muc::stream::{Limits, Pace, Received, Stream, StreamConfig, StreamHandle, StreamState};
 use tandem_muc_core::name::Jid;
-use tandem_muc_core::stanza::{Audience, Inbound, Kind, Outbound, Stanza, Type};
+use tandem_muc_core::stanza::{Audience, Kind, Outbound, Stanza, Type};
 use tandem_muc_tests::loopback::{Hearing, Loopback};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -23,6 +23,7 @@ const EPOCH: u64 = 7;
 fn config(server: &str) -> StreamConfig {
     StreamConfig {
         domain: DOMAIN.to_owned(),
+        relays: Vec::new(),
         servers: vec![server.to_owned()],
         secret: SecretString::from(SECRET),
         limits: Limits::default(),
@@ -34,7 +35,7 @@ fn pace() -> Pace {
     Pace { pause_min: Duration::from_millis(20), step_patience: Duration::from_millis(500), ..Pace::default() }
 }
 
-async fn attached(pace: Pace) -> (Loopback, StreamHandle, mpsc::Receiver<Inbound>) {
+async fn attached(pace: Pace) -> (Loopback, StreamHandle, mpsc::Receiver<Received>) {
     let server = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
     let (stream, inbound) = Stream::start_at(config(&server.address()), pace, EPOCH);
     until(&stream, |state| matches!(state, StreamState::Attached { .. })).await;

@@ -82,7 +82,7 @@ async fn a_mark_that_bounces_is_a_mark() {
 #[tokio::test]
 async fn a_refusal_goes_past_a_full_queue_of_groups() {
     let (mut server, stream, _inbound) = attached(pace()).await;
-    stream.refuse(word("no")).await;
+    stream.refuse(Some(word("no")), None).await;
     assert_eq!(ids(&mut server, 1).await, ["no"]);
 }
 

@@ -64,10 +64,10 @@ async fn what_comes_in_one_piece_with_the_handshake_is_heard() {
     server.inject("<message from='a@b' to='hall@muc.example.org' id='first'/><presence from='a@b' ");
     let (_stream, mut inbound) = Stream::start_at(config(&server.address()), pace(), EPOCH);
     let first = soon(inbound.recv()).await.expect("a stanza");
-    assert_eq!(first.stanza.id.as_deref(), Some("first"));
+    assert_eq!(first.inbound.stanza.id.as_deref(), Some("first"));
     server.inject("to='hall@muc.example.org/a'/>");
     let second = soon(inbound.recv()).await.expect("a stanza");
-    assert_eq!(second.to.resource(), Some("a"));
+    assert_eq!(second.inbound.to.resource(), Some("a"));
 }
 
 #[tokio::test]

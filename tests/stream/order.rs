@@ -20,7 +20,7 @@ async fn a_hundred_thousand_stanzas_keep_their_order_both_ways() {
     }
     let hearing = tokio::spawn(async move {
         for nth in 0..MANY {
-            let stanza = soon(inbound.recv()).await.expect("a stanza").stanza;
+            let stanza = soon(inbound.recv()).await.expect("a stanza").inbound.stanza;
             assert_eq!(stanza.id, Some(nth.to_string()));
             assert_eq!(stanza.payload.len(), 1);
         }

@@ -1,15 +1,20 @@
-//! The command line: `run`, `check`, `migrate`, `relay`. Words for people go to stdout, logs and errors to stderr.
+//! The command line: `run`, `check`, `migrate`, `relay`, and the pair's commands. Words for people go to stdout, logs
+//! and errors to stderr.
 
 mod check;
+mod local;
+mod order;
 mod paint;
+mod pair;
 mod relay;
 mod run;
+mod status;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::service;
@@ -39,26 +44,28 @@ enum Command {
     /// Logs go to stderr. SIGTERM ends within a few seconds with everything durable; SIGHUP takes over changed
     /// rules, limits and admins from the file.
     Run(FileArg),
-    /// Check the file, secrets, database, schema and stream, a verdict each.
+    /// Check the file, secrets, database, schema, streams and, with [pair], all that a takeover relies on: a verdict each.
     ///
-    /// Changes nothing, but for an empty SQLite file where there is none. Ends with 0 if all is well, with 1 if anything keeps `run` from serving.
-    Check(FileArg),
+    /// Changes nothing, but for an empty SQLite file where there is none; nobody who serves is disturbed. Ends with 0 if
+    /// all is well or only warned of, with 1 if anything failed.
+    Check(CheckArgs),
     /// Bring the database's schema up to date; safe to repeat, also by several nodes at once.
     Migrate(FileArg),
-    /// Stand between the XMPP server and the nodes of a pair, in the foreground, until SIGTERM or Ctrl-C.
+    /// Stand between the XMPP server and the nodes of a pair, until SIGTERM or Ctrl-C.
     ///
-    /// Runs on the server's host. To the server it is the component, to the nodes it is the server: it keeps what comes
-    /// in until a node has handled it, gives it to whichever node attaches next, and passes on the words of one node
-    /// only. So a node may be killed without a message bounced, lost or doubled. It needs no database, and a file of
-    /// three lines:
+    /// Runs on the server's host. To the server it is the component, to the nodes it is the
+    /// server: it keeps what comes in until a node has handled it, gives it to whichever node
+    /// attaches next, and passes on the words of one node only. So a node may be killed without
+    /// a message bounced or lost. It needs no database, and a file of three lines:
     ///
     ///   [[domain]]
     ///   domain = "conference.example.org"
     ///   secret = "the secret of the component in the server's configuration"
     ///
-    /// It attaches to the server at 127.0.0.1:5347 once the first node attaches to it at 127.0.0.1:5348; the nodes'
-    /// files then say server = ["127.0.0.1:5348"]. SIGTERM answers whatever nobody has handled with an error that
-    /// asks to wait.
+    /// Nodes attach to it at 127.0.0.1:5348, which their files name as the relay; when the first
+    /// one does, the relay attaches to the server at 127.0.0.1:5347. SIGTERM answers whatever
+    /// nobody has handled with an error that asks to wait. GET /status of its [http] listen
+    /// tells who holds a domain and how much waits.
     #[command(verbatim_doc_comment)]
     Relay(RelayFileArg),
 }
@@ -76,7 +83,7 @@ struct RelayFileArg {
     config: PathBuf,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct FileArg {
     /// The configuration file.
     #[arg(
@@ -89,25 +96,48 @@ struct FileArg {
     config: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// A configuration file of the XMPP server to read too: Prosody's .cfg.lua or ejabberd's .yml.
+    #[arg(long, value_name = "PATH")]
+    server_config: Vec<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a command line that cannot be understood ends with: unlike any code of `status`.
+const USAGE: u8 = 64;
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = runtime().and_then(|runtime| {
-        runtime.block_on(async {
-            match args.command {
-                Command::Run(file) => run::run(&file.config).await,
-                Command::Check(file) => check::check(&file.config).await,
-                Command::Migrate(file) => migrate(&file.config).await,
-                Command::Relay(file) => relay::relay(&file.config).await,
-            }
-        })
-    });
-    match done {
+    let matches = match pair::doors(Args::command()).try_get_matches() {
+        Ok(matches) => matches,
+        Err(why) => {
+            let _ = why.print();
+            return if why.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match runtime().and_then(|runtime| runtime.block_on(obey(&matches))) {
         Ok(code) => code,
         Err(sentence) => {
             paint::complain(&sentence);
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn obey(matches: &clap::ArgMatches) -> Result<ExitCode, String> {
+    if let Some((command, given)) = pair::asked(matches) {
+        return pair::run(command, &given).await;
+    }
+    match Args::from_arg_matches(matches).map_err(|why| why.to_string())?.command {
+        Command::Run(file) => run::run(&file.config).await,
+        Command::Check(args) => check::check(&args).await,
+        Command::Migrate(file) => migrate(&file.config).await,
+        Command::Relay(file) => relay::relay(&file.config).await,
     }
 }
 

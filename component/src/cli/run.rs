@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::watchdog;
 use crate::config::{Config, LogFormat};
 use crate::telemetry::LogLines;
-use crate::{service, telemetry};
+use crate::{command, service, telemetry};
 
 /// Serves what the file at `path` says.
 pub(super) async fn run(path: &Path) -> Result<ExitCode, String> {
@@ -28,8 +28,10 @@ pub(super) async fn run(path: &Path) -> Result<ExitCode, String> {
     let (mut term, mut int, mut hup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
     let status = service::Status::new(&config);
+    let more = command::http::routes(&config, &status).map_err(|why| why.to_string())?;
+    let doors = service::Doors { counted, more };
     let petting = tokio::spawn(watchdog::pet(status.clone()));
-    let mut serving = tokio::spawn(service::serve(config, status, stops, reloads, counted));
+    let mut serving = tokio::spawn(service::serve(config, status, stops, reloads, doors));
     let ended = loop {
         tokio::select! {
             ended = &mut serving => break ended,

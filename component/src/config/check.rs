@@ -1,6 +1,6 @@
 //! What a well-formed file can still get wrong: values out of range, domains named twice, addresses that are none.
 
-use super::Config;
+use super::{Config, Service};
 
 impl Config {
     /// The key at fault, and the sentence about it.
@@ -17,6 +17,7 @@ impl Config {
         at_least("group_max", self.store.group_max as u64, 1)?;
         at_least("queue_max", self.store.queue_max as u64, 16)?;
         at_least("lease_ms", self.store.lease_ms, 500)?;
+        self.check_pair()?;
         if self.services.is_empty() {
             return Err(("", "no [[service]]: name at least one domain to serve".to_owned()));
         }
@@ -30,9 +31,11 @@ impl Config {
                     format!("{}: server is empty: name a host:port to attach to", service.domain.0),
                 ));
             }
-            for address in &service.server {
+            self.check_home(service)?;
+            for address in service.relay.iter().chain(&service.server) {
                 if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
-                    return Err(("server", format!("server \"{address}\" is not of the form host:port")));
+                    let key = if service.relay.contains(address) { "relay" } else { "server" };
+                    return Err((key, format!("{key} \"{address}\" is not of the form host:port")));
                 }
             }
             at_least("stanza_bytes", service.limits.stanza_bytes as u64, 10_000)?;
@@ -41,5 +44,59 @@ impl Config {
             at_least("sessions", u64::from(service.limits.sessions), 1)?;
         }
         Ok(())
+    }
+
+    /// Timers in sane proportion: who is slower than his patience always seems silent.
+    fn check_pair(&self) -> Result<(), (&'static str, String)> {
+        let Some(pair) = &self.pair else { return Ok(()) };
+        if pair.twin == self.node.name {
+            return Err(("twin", format!("pair.twin = \"{}\" is this node itself; name the other one", pair.twin)));
+        }
+        let lease_ms = self.store.lease_ms;
+        if pair.beat_ms < 50 {
+            return Err(("beat_ms", format!("pair.beat_ms = {} is less than 50", pair.beat_ms)));
+        }
+        if pair.margin_ms < 100 {
+            return Err((
+                "margin_ms",
+                format!(
+                    "pair.margin_ms = {} is less than 100; the twin could speak before this node is silent",
+                    pair.margin_ms
+                ),
+            ));
+        }
+        if pair.beat_ms * 2 + pair.margin_ms > lease_ms {
+            let what = format!(
+                "store.lease_ms = {lease_ms} is too short for pair.beat_ms = {} and pair.margin_ms = {}: one late renewal would end the lease; make it at least {}",
+                pair.beat_ms,
+                pair.margin_ms,
+                pair.beat_ms * 2 + pair.margin_ms
+            );
+            return Err(("beat_ms", what));
+        }
+        if pair.patience_ms < pair.beat_ms * 2 {
+            let what = format!(
+                "pair.patience_ms = {} is shorter than two beats of pair.beat_ms = {}; the twin would always seem silent",
+                pair.patience_ms, pair.beat_ms
+            );
+            return Err(("patience_ms", what));
+        }
+        Ok(())
+    }
+
+    fn check_home(&self, service: &Service) -> Result<(), (&'static str, String)> {
+        let home = self.home(service);
+        let twin = self.pair.as_ref().map(|pair| pair.twin.as_str());
+        if home == self.node.name || Some(home) == twin {
+            return Ok(());
+        }
+        let known = twin.map_or_else(|| "there is no [pair]".to_owned(), |twin| format!("its twin is {twin}"));
+        Err((
+            "home",
+            format!(
+                "{}: home = \"{home}\" is neither this node ({}) nor its twin; {known}",
+                service.domain.0, self.node.name
+            ),
+        ))
     }
 }

@@ -31,6 +31,9 @@ pub struct Config {
     /// `[store]`
     #[serde(default)]
     pub store: Store,
+    /// `[pair]`; without it the node stands alone
+    #[serde(default)]
+    pub pair: Option<Pair>,
     /// `[[service]]`
     #[serde(default, rename = "service")]
     pub services: Vec<Service>,
@@ -78,6 +81,33 @@ pub struct Store {
     pub lease_ms: u64,
 }
 
+/// `[pair]`: the twin, and how patient the two are with each other.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The other node's name.
+    #[serde(deserialize_with = "any")]
+    pub twin: String,
+    /// How often this node writes into the database that it lives, in milliseconds.
+    #[serde(default = "beat_ms", deserialize_with = "any")]
+    pub beat_ms: u64,
+    /// How long before its lease ends this node falls silent by its own clock, in milliseconds.
+    #[serde(default = "margin_ms", deserialize_with = "any")]
+    pub margin_ms: u64,
+    /// How long a twin may be silent, or a trouble may last, before it counts, in milliseconds.
+    #[serde(default = "patience_ms", deserialize_with = "any")]
+    pub patience_ms: u64,
+    /// Minutes the home node must have been fit before its domain returns by itself; 0: only by command.
+    #[serde(default, deserialize_with = "any")]
+    pub fallback_after_min: u64,
+    /// So many automatic moves within `moves_within_min` are enough.
+    #[serde(default = "moves_max", deserialize_with = "any")]
+    pub moves_max: u32,
+    /// The time automatic moves are counted over, in minutes.
+    #[serde(default = "moves_within_min", deserialize_with = "any")]
+    pub moves_within_min: u64,
+}
+
 /// `[[service]]`: one service domain.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +118,9 @@ pub struct Service {
     /// The node it belongs to; this one where the key is missing.
     #[serde(default, deserialize_with = "maybe")]
     pub home: Option<String>,
+    /// Relays (`tandem-muc relay`), tried in order before any server.
+    #[serde(default, deserialize_with = "list")]
+    pub relay: Vec<String>,
     /// Component listeners of the XMPP server, tried in order.
     #[serde(default = "default_servers", deserialize_with = "list")]
     pub server: Vec<String>,
@@ -185,6 +218,9 @@ pub struct Http {
     /// Where to listen; nowhere if the key is missing.
     #[serde(deserialize_with = "maybe")]
     pub listen: Option<SocketAddr>,
+    /// A file with the token that orders are given with; without it none are taken here.
+    #[serde(deserialize_with = "maybe")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[log]`: what goes to stderr.
@@ -232,6 +268,26 @@ impl Creation {
 
 fn yes() -> bool {
     true
+}
+
+const fn beat_ms() -> u64 {
+    500
+}
+
+const fn margin_ms() -> u64 {
+    400
+}
+
+const fn patience_ms() -> u64 {
+    3_000
+}
+
+const fn moves_max() -> u32 {
+    3
+}
+
+const fn moves_within_min() -> u64 {
+    10
 }
 
 fn default_servers() -> Vec<String> {
@@ -312,6 +368,30 @@ impl Store {
             return secret_from(path, "store.url_file");
         }
         Ok(self.url.as_ref().map_or_else(|| SecretString::from("sqlite:tandem-muc.db"), |url| url.0.clone()))
+    }
+}
+
+impl Http {
+    /// The token orders are given with, if there is one.
+    pub fn token(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.token_file.as_deref().map(|path| secret_from(path, "http.token_file")).transpose()
+    }
+}
+
+impl Config {
+    /// The node `service` belongs to.
+    pub fn home<'a>(&'a self, service: &'a Service) -> &'a str {
+        service.home.as_deref().unwrap_or(&self.node.name)
+    }
+
+    /// How long a node may be silent before it counts, in milliseconds.
+    pub fn patience_ms(&self) -> u64 {
+        self.pair.as_ref().map_or_else(patience_ms, |pair| pair.patience_ms)
+    }
+
+    /// How often this node beats, in milliseconds.
+    pub fn beat_ms(&self) -> u64 {
+        self.pair.as_ref().map_or_else(beat_ms, |pair| pair.beat_ms)
     }
 }
 

@@ -4,19 +4,28 @@ use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
 
 use super::{Entry, Life};
 use crate::store::Fact;
+use crate::stream::Ticket;
 
 impl Entry {
     pub(super) fn records(&self) -> usize {
         match self {
             Entry::Said { records, .. } => records.len(),
-            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => 0,
+            Entry::Settle { .. } | Entry::Lobby { .. } | Entry::Repeated | Entry::Flush(_) => 0,
         }
     }
 
     pub(super) fn life(&self) -> Option<&Life> {
         match self {
             Entry::Said { life, .. } | Entry::Settle { life, .. } => Some(life),
-            Entry::Lobby(_) | Entry::Repeated => None,
+            Entry::Lobby { .. } | Entry::Repeated | Entry::Flush(_) => None,
+        }
+    }
+
+    /// What a relay may forget once this is done.
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Entry::Said { ticket, .. } | Entry::Lobby { ticket, .. } => *ticket,
+            Entry::Settle { .. } | Entry::Repeated | Entry::Flush(_) => None,
         }
     }
 
@@ -35,7 +44,7 @@ impl Entry {
                 .into_iter()
                 .map(|record| Fact { room: life.room, jid: life.jid.clone(), record })
                 .collect(),
-            Entry::Settle { .. } | Entry::Lobby(_) | Entry::Repeated => Vec::new(),
+            Entry::Settle { .. } | Entry::Lobby { .. } | Entry::Repeated | Entry::Flush(_) => Vec::new(),
         }
     }
 }

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{Record, RoomId};
 use tandem_muc_core::stanza::{Condition, Inbound, Outbound, StanzaError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::store::{Epoch, SqlStore};
-use crate::stream::StreamHandle;
+use crate::stream::{StreamHandle, Ticket};
 
 pub use pulse::Pulse;
 
@@ -34,6 +34,8 @@ pub enum Entry {
         words: Vec<Outbound>,
         /// What it answers: told `internal-server-error` should its records prove unwritable.
         asked: Option<Arc<Inbound>>,
+        /// To be given back once all of it is durable and said.
+        ticket: Option<Ticket>,
     },
     /// Tell the shard when everything before this is durable.
     Settle {
@@ -43,9 +45,25 @@ pub enum Entry {
         turn: u64,
     },
     /// Words of the service itself, in their turn.
-    Lobby(Outbound),
+    Lobby {
+        /// The answer, if there is one.
+        word: Option<Outbound>,
+        /// To be given back once it is said.
+        ticket: Option<Ticket>,
+    },
     /// All that a predecessor may have left unheard has been handed in: marks mean something from here on.
     Repeated,
+    /// Tell once everything before this is durable and said: the last group with something to hear.
+    Flush(oneshot::Sender<Flushed>),
+}
+
+/// Where the journal stands after a flush.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flushed {
+    /// The last group with something to hear.
+    pub spoken: i64,
+    /// Whether marks mean something: false while what a predecessor left unheard is not said again.
+    pub has_marks: bool,
 }
 
 /// One stay of a room in memory, from load to unload.
@@ -141,6 +159,13 @@ impl Journal {
     /// this node no longer speaks.
     pub async fn submit(&self, entry: Entry) {
         let _ = self.entries.send(entry).await;
+    }
+
+    /// Waits until everything handed in before is durable and given to the stream; nothing if the journal ended first.
+    pub async fn flush(&self) -> Option<Flushed> {
+        let (told, flushed) = oneshot::channel();
+        self.submit(Entry::Flush(told)).await;
+        flushed.await.ok()
     }
 
     /// How it fares now.

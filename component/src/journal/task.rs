@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::pulse::{BEAT, Pulse};
-use super::{Entry, Health, Notice, Setup};
-use crate::store::{Fact, Fence, StoreError};
+use super::{Entry, Flushed, Health, Notice, Setup};
+use crate::store::{Fact, Fence, Marks, StoreError};
+use crate::stream::Ticket;
 use crate::telemetry;
 
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
@@ -98,7 +99,7 @@ impl Task {
     async fn store_mark(&mut self) -> Result<(), Ended> {
         if self.mark().is_some_and(|mark| mark > self.stored_mark) {
             // Data that cannot be written are not at stake: there are none.
-            let _ = self.append_group(&[]).await?;
+            let _ = self.append_group(&[], &[]).await?;
         }
         Ok(())
     }
@@ -114,9 +115,9 @@ impl Task {
 
     /// What a predecessor left unheard was said again: a group of its own behind it, whose mark proves it heard.
     async fn begin_marks(&mut self) -> Result<(), Ended> {
-        let _ = self.append_group(&[]).await?;
+        let _ = self.append_group(&[], &[]).await?;
         self.marks_from = Some(self.seq);
-        self.say(Vec::new(), true).await;
+        self.say(Vec::new(), true, Vec::new()).await;
         Ok(())
     }
 
@@ -137,8 +138,9 @@ impl Task {
         let is_repeated = group.iter().any(|entry| matches!(entry, Entry::Repeated));
         self.refuse_the_dead(&mut group).await;
         let shares: Vec<usize> = group.iter().map(Entry::records).collect();
+        let tickets = tickets_with_facts(&group);
         let facts: Vec<Fact> = group.iter_mut().flat_map(Entry::take_facts).collect();
-        match self.append(&facts).await? {
+        match self.append(&facts, &tickets).await? {
             Ok(()) => self.release(group, !facts.is_empty()).await,
             Err(why) if group.len() == 1 => self.bury(group.remove(0), &why).await,
             Err(_) => self.commit_one_by_one(group, &shares, &facts).await?,
@@ -152,8 +154,9 @@ impl Task {
             return;
         }
         let dead = group.extract_if(.., |entry| entry.life().is_some_and(|life| self.dead.contains(&life.nth)));
-        let answers: Vec<Outbound> = dead.filter_map(|entry| entry.apology()).collect();
-        self.say(answers, false).await;
+        let (tickets, answers): (Vec<_>, Vec<_>) = dead.map(|entry| (entry.ticket(), entry.apology())).unzip();
+        let answers: Vec<Outbound> = answers.into_iter().flatten().collect();
+        self.say(answers, false, tickets.into_iter().flatten().collect()).await;
     }
 
     /// After a group with something unwritable in it: each entry on its own, so that only one room pays.
@@ -167,10 +170,11 @@ impl Task {
             let (own, rest) = facts.split_at(share);
             facts = rest;
             if entry.life().is_some_and(|life| self.dead.contains(&life.nth)) {
-                self.say(entry.apology().into_iter().collect(), false).await;
+                self.say(entry.apology().into_iter().collect(), false, entry.ticket().into_iter().collect()).await;
                 continue;
             }
-            match self.append(own).await? {
+            let tickets: Vec<Ticket> = entry.ticket().into_iter().collect();
+            match self.append(own, &tickets).await? {
                 Ok(()) => self.release(vec![entry], !own.is_empty()).await,
                 Err(why) => self.bury(entry, &why).await,
             }
@@ -179,11 +183,11 @@ impl Task {
     }
 
     /// Appends `facts` behind the fence, however long the store stays away. The inner error is one of the data.
-    async fn append(&mut self, facts: &[Fact]) -> Result<Result<(), StoreError>, Ended> {
-        if facts.is_empty() { Ok(Ok(())) } else { self.append_group(facts).await }
+    async fn append(&mut self, facts: &[Fact], tickets: &[Ticket]) -> Result<Result<(), StoreError>, Ended> {
+        if facts.is_empty() { Ok(Ok(())) } else { self.append_group(facts, tickets).await }
     }
 
-    async fn append_group(&mut self, facts: &[Fact]) -> Result<Result<(), StoreError>, Ended> {
+    async fn append_group(&mut self, facts: &[Fact], tickets: &[Ticket]) -> Result<Result<(), StoreError>, Ended> {
         let fence =
             Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
         let mut pause = PAUSE_MIN;
@@ -192,9 +196,12 @@ impl Task {
             self.pulse.beat();
             let begun = Instant::now();
             let mark = self.mark();
-            match self.setup.store.append(&fence, facts, mark).await {
+            let inbound = self.setup.stream.handled_with(tickets);
+            let marks = Marks { mark, inbound: inbound.as_deref() };
+            match self.setup.store.append(&fence, facts, marks).await {
                 Ok(()) => {
                     self.seq = fence.next;
+                    self.setup.stream.note_stored(tickets);
                     self.stored_mark = mark.unwrap_or(self.stored_mark).max(self.stored_mark);
                     self.count_commit(begun.elapsed(), facts.len());
                     self.note_return(attempts);
@@ -250,35 +257,40 @@ impl Task {
 
     /// Lets the words of a durable group go, then tells the shards.
     async fn release(&mut self, group: Vec<Entry>, has_facts: bool) {
-        let (mut words, mut notices) = (Vec::new(), Vec::new());
+        let (mut words, mut notices, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+        let tickets = group.iter().filter_map(Entry::ticket).collect();
         for entry in group {
             match entry {
                 Entry::Said { words: said, .. } => words.extend(said),
-                Entry::Lobby(word) => words.push(word),
+                Entry::Lobby { word, .. } => words.extend(word),
                 Entry::Settle { life, turn } => notices.push(Notice::Settled { life, turn }),
+                Entry::Flush(told) => flushes.push(told),
                 Entry::Repeated => {}
             }
         }
-        self.say(words, has_facts).await;
+        self.say(words, has_facts, tickets).await;
         for notice in notices {
             self.notice(notice);
+        }
+        for told in flushes {
+            let _ = told.send(Flushed { spoken: self.spoken, has_marks: self.marks_from.is_some() });
         }
     }
 
     /// Drops an entry whose records cannot be written, tells who asked, and has the shard forget the room.
     async fn bury(&mut self, entry: Entry, why: &StoreError) {
-        let apology = entry.apology();
+        let (apology, tickets) = (entry.apology(), entry.ticket().into_iter().collect());
         let Entry::Said { life, .. } = entry else { return };
         error!(room = %life.jid, why = %why, "room damaged: its records cannot be written; reloading it, all other rooms go on");
-        self.say(apology.into_iter().collect(), false).await;
+        self.say(apology.into_iter().collect(), false, tickets).await;
         self.dead.insert(life.nth);
         self.notice(Notice::Damaged { life });
     }
 
     /// Says `words`. A group with facts is said in full even where it has no words, for later marks reach past it.
-    async fn say(&mut self, words: Vec<Outbound>, has_facts: bool) {
+    async fn say(&mut self, words: Vec<Outbound>, has_facts: bool, tickets: Vec<Ticket>) {
         if words.is_empty() && !has_facts {
-            return;
+            return self.setup.stream.settle(tickets).await;
         }
         if has_facts {
             self.spoken = self.seq;
@@ -287,7 +299,7 @@ impl Task {
         metrics::counter!(telemetry::STANZAS_OUT, "domain" => self.setup.domain.clone()).increment(addressees as u64);
         let mut saying = pin!(async {
             self.setup.stream.say(words, self.seq).await;
-            self.setup.stream.all_said(self.seq).await;
+            self.setup.stream.all_said_for(self.seq, tickets).await;
         });
         // Waiting for a server that is away is no hang of ours.
         while tokio::time::timeout(BEAT, &mut saying).await.is_err() {
@@ -322,4 +334,9 @@ impl Task {
         let labels = [("domain", self.setup.domain.clone()), ("reaction", reaction.to_owned())];
         metrics::counter!(telemetry::COMMIT_FAILURES, &labels).increment(1);
     }
+}
+
+/// The tickets whose handling is durable with the records of `group`.
+fn tickets_with_facts(group: &[Entry]) -> Vec<Ticket> {
+    group.iter().filter(|entry| entry.records() > 0).filter_map(Entry::ticket).collect()
 }

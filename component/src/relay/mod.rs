@@ -97,6 +97,7 @@ const NEWCOMERS_MAX: usize = 16;
 pub struct Running {
     status: Status,
     addresses: Vec<SocketAddr>,
+    http: Option<SocketAddr>,
     domains: JoinSet<()>,
     /// Ended with the last domain.
     doors: JoinSet<()>,
@@ -111,6 +112,11 @@ impl Running {
     /// Where nodes attach, in the order of the domains.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where health, status and metrics are answered.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// Waits until every domain has said its last words.
@@ -150,15 +156,18 @@ pub async fn start(
         tasks.spawn(listen::accept(listener, Arc::new(doors), pace.handshake));
     }
     let status = Status::new(domains.iter().map(|(_, status)| status.clone()).collect());
+    let mut http = None;
     if let Some(address) = config.http.listen {
-        tasks.spawn(http::serve(listen(address).await?, status.clone(), counted));
+        let listener = listen(address).await?;
+        http = listener.local_addr().ok();
+        tasks.spawn(http::serve(listener, status.clone(), counted));
     }
     let addresses = config.domains.iter().filter_map(|domain| bound.get(&domain.listen).copied()).collect();
     for (domain, listening) in config.domains.iter().zip(&addresses) {
         let listening: &SocketAddr = listening;
         info!(domain = %domain.domain.0, %listening, server = domain.server.join(" "), boot, "relay: waiting for nodes");
     }
-    let mut running = Running { status, addresses, domains: JoinSet::new(), doors: tasks };
+    let mut running = Running { status, addresses, http, domains: JoinSet::new(), doors: tasks };
     for (domain, _) in domains {
         running.domains.spawn(domain.run());
     }
@@ -181,6 +190,7 @@ fn bounds(config: &RelayConfig) -> Bounds {
 fn stream_config(domain: &DomainConfig, stanza_bytes: usize) -> Result<StreamConfig, ConfigError> {
     Ok(StreamConfig {
         domain: domain.domain.0.as_str().to_owned(),
+        relays: Vec::new(),
         servers: domain.server.clone(),
         secret: domain.secret()?,
         limits: node_limits(stanza_bytes),

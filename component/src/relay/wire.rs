@@ -47,10 +47,15 @@ fn attach(raw: &Raw<'_>, attributes: &Attributes<'_, '_>) -> Option<Attach> {
     };
     Some(Attach {
         epoch: attributes.value("epoch")?,
-        node: attributes.text("node")?,
-        database: attributes.text("database")?,
+        node: attributes.text("node").filter(|name| is_word(name))?,
+        database: attributes.text("database").filter(|id| is_word(id))?,
         handled,
     })
+}
+
+/// Names are short: they are kept, told to others and logged.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128
 }
 
 fn handled(child: &[u8]) -> Option<(String, Numbers)> {

@@ -17,6 +17,21 @@ use tokio::task::JoinHandle;
 use super::{DomainStatus, ServiceError, Status, turned};
 use crate::telemetry;
 
+/// What is answered at `[http] listen`.
+#[derive(Debug)]
+pub struct Doors {
+    /// The counters behind `/metrics`.
+    pub counted: PrometheusHandle,
+    /// Routes beside health, readiness and metrics.
+    pub more: Router,
+}
+
+impl From<PrometheusHandle> for Doors {
+    fn from(counted: PrometheusHandle) -> Doors {
+        Doors { counted, more: Router::new() }
+    }
+}
+
 #[derive(Clone)]
 struct Shared {
     status: Status,
@@ -38,11 +53,11 @@ struct DomainAnswer<'a> {
     state: String,
 }
 
-/// Listens on `address`, where there is one, until `ends` turns true.
-pub(super) async fn serve(
+/// Answers on `address`, where there is one, until `ends` turns true.
+pub async fn open_doors(
     address: Option<SocketAddr>,
     status: Status,
-    counted: PrometheusHandle,
+    doors: Doors,
     mut ends: watch::Receiver<bool>,
 ) -> Result<Option<JoinHandle<()>>, ServiceError> {
     let Some(address) = address else { return Ok(None) };
@@ -51,7 +66,9 @@ pub(super) async fn serve(
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Shared { status, counted });
+        .with_state(Shared { status, counted: doors.counted })
+        .merge(doors.more)
+        .into_make_service_with_connect_info::<SocketAddr>();
     Ok(Some(tokio::spawn(async move {
         let stopped = async move { turned(&mut ends).await };
         if let Err(why) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {

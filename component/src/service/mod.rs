@@ -1,12 +1,10 @@
-//! Assembly: one service domain from end to end - lease, stream, journal, shards - and all of them in one process.
+//! Assembly: all domains of a node in one process, each with a driver of its own, and what operators ask.
 //!
 //! Here it is decided who holds which end, what starts after what, and in which order it all stops.
 
-mod dispatch;
 mod domain;
 mod http;
-mod lease;
-mod lobby;
+mod identity;
 mod status;
 
 use std::sync::Arc;
@@ -17,9 +15,12 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::config::{Config, ConfigError};
+pub use crate::reign::stream_config;
+use crate::reign::turned;
 use crate::store::{OpenError, SqlStore, StoreConfig};
-pub use domain::stream_config;
-pub use status::{DomainStatus, Phase, Status};
+pub use http::{Doors, open_doors};
+pub use identity::secret_tag;
+pub use status::{DomainStatus, Status};
 
 /// How long the database may take to say goodbye.
 const CLOSING: Duration = Duration::from_millis(300);
@@ -41,9 +42,6 @@ pub enum ServiceError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// Another node took the lease: this one must not speak any more.
-    #[error("{0}: another node holds the lease; stepping down")]
-    SteppedDown(String),
 }
 
 /// Connects to the store of `config`, its schema left as it is.
@@ -65,33 +63,30 @@ pub async fn open_store(config: &Config) -> Result<SqlStore, ServiceError> {
 /// Serves every domain of `config` until `stop` turns true, or until one of them may not go on.
 ///
 /// `reloads` hands new configurations in (SIGHUP): rules and limits of rooms are taken over, the rest needs a restart.
+/// `doors` are the counters, and what else is answered by HTTP.
 pub async fn serve(
     config: Config,
     status: Status,
     mut stop: watch::Receiver<bool>,
     reloads: watch::Receiver<Option<Arc<Config>>>,
-    counted: metrics_exporter_prometheus::PrometheusHandle,
+    doors: impl Into<Doors>,
 ) -> Result<(), ServiceError> {
     let (ending, ends) = watch::channel(false);
-    let http = http::serve(config.http.listen, status.clone(), counted, ends.clone()).await?;
+    let http = http::open_doors(config.http.listen, status.clone(), doors.into(), ends.clone()).await?;
     let store = tokio::select! {
         store = open_store(&config) => store?,
         () = turned(&mut stop) => return Ok(()),
     };
+    status.note_open(store.clone());
+    let Some((node, _name)) = identity::claim(&config, &store, reloads, &status, &mut stop).await else {
+        return Ok(());
+    };
     let mut domains = JoinSet::new();
-    for (service, status) in config.services.into_iter().zip(status.domains()) {
-        let setup = domain::Setup {
-            node: config.node.name.clone(),
-            shards: config.node.shards,
-            group_max: config.store.group_max,
-            queue_max: config.store.queue_max,
-            lease_ms: config.store.lease_ms,
-            service,
-            store: store.clone(),
-            status: status.clone(),
-            reloads: reloads.clone(),
-        };
-        domains.spawn(domain::run(setup, ends.clone()));
+    let mut config = config;
+    let services = std::mem::take(&mut config.services);
+    let config = Arc::new(config);
+    for (service, status) in services.into_iter().zip(status.domains()) {
+        domains.spawn(domain::run(config.clone(), service, node.clone(), status.clone(), ends.clone()));
     }
     let mut verdict = Ok(());
     loop {
@@ -121,9 +116,4 @@ pub async fn serve(
         http.abort();
     }
     verdict
-}
-
-/// Comes when `flag` turns true, or when nobody can turn it any more.
-async fn turned(flag: &mut watch::Receiver<bool>) {
-    let _ = flag.wait_for(|flag| *flag).await;
 }

@@ -1,11 +1,15 @@
 //! What an operator can ask: how each domain fares, in words and as a yes or no.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tandem_muc_core::pair::State;
+use tokio::sync::watch;
+
 use crate::config::Config;
-use crate::journal::{Health, Pulse};
+use crate::journal::Health;
+use crate::pair::Report;
+use crate::store::SqlStore;
 use crate::stream::StreamState;
 
 /// What a loop may be silent beyond the store's longest answer.
@@ -16,56 +20,45 @@ const SPARE: Duration = Duration::from_secs(5);
 pub struct Status {
     node: Arc<str>,
     domains: Arc<[DomainStatus]>,
+    store: Arc<OnceLock<SqlStore>>,
 }
 
 /// How one domain fares; shared between who knows and who asks.
 #[derive(Clone, Debug)]
 pub struct DomainStatus {
     domain: Arc<str>,
-    phase: Arc<Mutex<Phase>>,
     /// A silence longer than this is a hang: the store's longest answer and some time to spare.
     patience: Duration,
-    /// Whether the store answered when the lease was last renewed: heard also where nobody says anything.
-    store_answers: Arc<AtomicBool>,
-}
-
-/// Where a domain stands.
-#[derive(Clone, Debug)]
-pub enum Phase {
-    /// Starting up.
-    Starting,
-    /// The lease is held by another session or node.
-    WaitingForLease(String),
-    /// Lease held; the ends tell the rest.
-    Serving {
-        /// The epoch of the lease.
-        epoch: i64,
-        /// The journal's health.
-        health: tokio::sync::watch::Receiver<Health>,
-        /// The stream's state.
-        stream: tokio::sync::watch::Receiver<StreamState>,
-        /// The journal's pulse.
-        pulse: Pulse,
-    },
-    /// Ended.
-    Ended,
+    reports: watch::Sender<Report>,
+    node: Arc<str>,
 }
 
 impl Status {
     /// All domains of `config`, starting.
     pub fn new(config: &Config) -> Status {
+        let node: Arc<str> = config.node.name.as_str().into();
         let of = |service: &crate::config::Service| DomainStatus {
             domain: service.domain.0.as_str().into(),
-            phase: Arc::new(Mutex::new(Phase::Starting)),
             patience: Duration::from_millis(config.store.answer_ms) + SPARE,
-            store_answers: Arc::new(AtomicBool::new(true)),
+            reports: watch::Sender::new(Report::initial()),
+            node: node.clone(),
         };
-        Status { node: config.node.name.as_str().into(), domains: config.services.iter().map(of).collect() }
+        Status { domains: config.services.iter().map(of).collect(), node, store: Arc::default() }
     }
 
     /// The node's name.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// The store, once it is open.
+    pub fn store(&self) -> Option<SqlStore> {
+        self.store.get().cloned()
+    }
+
+    /// Says that the store is open.
+    pub fn note_open(&self, store: SqlStore) {
+        let _ = self.store.set(store);
     }
 
     /// Each domain.
@@ -80,53 +73,76 @@ impl DomainStatus {
         &self.domain
     }
 
-    /// Says where the domain stands now.
-    pub fn enter(&self, phase: Phase) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    /// Where its driver reports.
+    pub(super) fn reports(&self) -> watch::Sender<Report> {
+        self.reports.clone()
+    }
+
+    /// Says why it has not begun.
+    pub(super) fn wait_for(&self, why: &str) {
+        self.reports.send_modify(|report| why.clone_into(&mut report.standing.why));
+    }
+
+    /// How it fares now.
+    pub fn report(&self) -> Report {
+        self.reports.borrow().clone()
     }
 
     /// Whether its parts move: false means a hang, which only a restart can end.
     pub fn is_moving(&self) -> bool {
-        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => true,
-            Phase::Serving { pulse, .. } => pulse.silence() < self.patience,
-        }
-    }
-
-    /// Says whether the store answers.
-    pub fn note_store(&self, answers: bool) {
-        self.store_answers.store(answers, Ordering::Relaxed);
+        self.reports.borrow().vitals.as_ref().is_none_or(|vitals| vitals.pulse.silence() < self.patience)
     }
 
     /// Whether its stream is open.
     pub fn is_attached(&self) -> bool {
-        match &*self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Serving { stream, .. } => matches!(&*stream.borrow(), StreamState::Attached { .. }),
-            Phase::Starting | Phase::WaitingForLease(_) | Phase::Ended => false,
-        }
+        let report = self.reports.borrow();
+        report.vitals.as_ref().is_some_and(|vitals| matches!(&*vitals.stream.borrow(), StreamState::Attached { .. }))
     }
 
-    /// `Ok` if it serves; else the sentence why not.
+    /// Whether this node speaks for it now.
+    pub fn speaks(&self) -> bool {
+        let is_speaking = self.reports.borrow().vitals.is_some();
+        is_speaking && self.verdict().is_ok()
+    }
+
+    /// `Ok` if it serves, or stands by while its twin does; else the sentence why not.
     pub fn verdict(&self) -> Result<String, String> {
-        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match phase {
-            Phase::Starting => Err("starting".to_owned()),
-            Phase::WaitingForLease(holder) => Err(format!("waiting for the lease: {holder}")),
-            Phase::Ended => Err("ended".to_owned()),
-            Phase::Serving { epoch, health, stream, .. } => {
-                let health = *health.borrow();
-                match (health, &*stream.borrow()) {
-                    (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
-                    (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
-                    (Health::Fine, _) if !self.store_answers.load(Ordering::Relaxed) => {
-                        Err("the store does not answer; the lease is not renewed".to_owned())
-                    }
-                    (Health::Fine, StreamState::Attached { server, .. }) => {
-                        Ok(format!("serving in epoch {epoch}, attached to {server}"))
-                    }
-                    (Health::Fine, other) => Err(format!("not attached: {other}")),
-                }
+        let report = self.report();
+        let Report { standing, epoch, vitals, holder, .. } = report;
+        if report.is_over {
+            return Err("ended".to_owned());
+        }
+        let (Some(vitals), Some(epoch)) = (vitals, epoch) else {
+            let words = format!("{}: {}", standing.state, standing.why);
+            let is_fine = match standing.state {
+                State::Normal | State::FailedOver | State::Idle => holder.as_deref().is_some_and(|h| *h != *self.node),
+                State::Initializing
+                | State::RunningInBackupMode
+                | State::TakingOver
+                | State::FailingOver
+                | State::FailedOverUnfit
+                | State::TakingBack
+                | State::FallingBack
+                | State::RunningInFailedMode
+                | State::Unknown => false,
+            };
+            return match (is_fine, holder) {
+                (true, Some(holder)) => Ok(format!("{words}; node {holder} serves")),
+                (true, None) | (false, _) => Err(words),
+            };
+        };
+        let health = *vitals.health.borrow();
+        match (health, &*vitals.stream.borrow()) {
+            (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
+            (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
+            (Health::Fine, _) if !report.has_store => {
+                Err("the store does not answer; the lease is not renewed".to_owned())
             }
+            (Health::Fine, StreamState::Attached { server, relay, .. }) => {
+                let how = if relay.is_some() { "the relay at " } else { "" };
+                Ok(format!("{}: serving in epoch {epoch}, attached to {how}{server}", standing.state))
+            }
+            (Health::Fine, other) => Err(format!("not attached: {other}")),
         }
     }
 }

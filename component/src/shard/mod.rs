@@ -12,11 +12,12 @@ use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::Message;
 use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::stanza::Inbound;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::journal::{Journal, Notice};
 use crate::store::SqlStore;
+use crate::stream::Ticket;
 
 /// What a shard works with.
 #[derive(Debug)]
@@ -44,9 +45,11 @@ pub type Repeated = mpsc::UnboundedSender<()>;
 #[derive(Debug)]
 pub enum Mail {
     /// A stanza for one of its rooms.
-    Stanza(Arc<Inbound>),
+    Stanza(Arc<Inbound>, Option<Ticket>),
     /// Messages of one of its rooms that may not have been heard, oldest first.
     Repeat(BareJid, Arc<[Message]>, Repeated),
+    /// Finish what was begun, say so, and stand still until thawed; for ever if nobody can thaw any more.
+    Freeze(mpsc::UnboundedSender<()>, watch::Receiver<bool>),
     /// New rules: rooms obey them from the next stanza on.
     Rules(Arc<ServiceRules>),
 }

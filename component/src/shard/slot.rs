@@ -12,6 +12,7 @@ use tandem_muc_core::time::Moment;
 use super::Repeated;
 use super::clock::Clock;
 use crate::journal::Life;
+use crate::stream::Ticket;
 
 /// A room's place in its shard.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) enum Slot {
 #[derive(Clone, Debug)]
 pub(super) enum Errand {
     /// A stanza came.
-    Stanza(Arc<Inbound>),
+    Stanza(Arc<Inbound>, Option<Ticket>),
     /// These messages may not have been heard; who waits for them is told when they are on their way.
     Repeat(Arc<[Message]>, Repeated),
     /// The moment it asked for has come.
@@ -61,7 +62,7 @@ impl Live {
     pub(super) fn run(&mut self, clock: Clock, errand: &Errand) -> Outcome {
         let mut outcome = Outcome::default();
         match errand {
-            Errand::Stanza(inbound) => self.room.handle(clock.now(), Input::Stanza(inbound), &mut outcome),
+            Errand::Stanza(inbound, _) => self.room.handle(clock.now(), Input::Stanza(inbound), &mut outcome),
             Errand::Tick => self.room.handle(clock.now(), Input::Tick, &mut outcome),
             Errand::Repeat(messages, _) => {
                 outcome.outbound.extend(messages.iter().filter_map(|message| self.room.repeat(message)));

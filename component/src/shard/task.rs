@@ -10,7 +10,7 @@ use tandem_muc_core::record::RoomImage;
 use tandem_muc_core::room::{Room, ServiceRules};
 use tandem_muc_core::stanza::{Condition, StanzaError};
 use tandem_muc_core::time::Moment;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::clock::{Clock, new_room_id};
@@ -40,9 +40,13 @@ pub(super) struct Task {
     /// Rooms the store was asked for.
     loading: usize,
     is_open: bool,
+    freezing: Option<Freezing>,
     clock: Clock,
     lives: u64,
 }
+
+/// Who waits for it to stand still, and how long it does.
+type Freezing = (mpsc::UnboundedSender<()>, watch::Receiver<bool>);
 
 /// The store's answer about a room.
 struct Load {
@@ -55,12 +59,30 @@ impl Task {
         let (loaded, loads) = mpsc::unbounded_channel();
         let rooms = HashMap::with_hasher(RandomState::default());
         let (wakes, clock) = (BTreeSet::new(), Clock::start());
-        Task { setup, mailbox, notices, loads, loaded, rooms, wakes, loading: 0, is_open: true, clock, lives: 0 }
+        Task {
+            setup,
+            mailbox,
+            notices,
+            loads,
+            loaded,
+            rooms,
+            wakes,
+            loading: 0,
+            is_open: true,
+            freezing: None,
+            clock,
+            lives: 0,
+        }
     }
 
     pub(super) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP);
         while self.is_open || self.loading > 0 {
+            if self.loading == 0
+                && let Some((done, thawed)) = self.freezing.take()
+            {
+                self.stand_still(&done, thawed).await;
+            }
             let wake = self.wakes.first().map(|(moment, _)| self.clock.instant(*moment));
             let may_take = self.is_open && self.loading < LOADS_MAX;
             // The mailbox comes last: under load it is never empty, and what is rare must not wait for that.
@@ -71,15 +93,24 @@ impl Task {
                 () = at(wake), if wake.is_some() => self.wake().await,
                 _ = sweep.tick() => self.sweep().await,
                 mail = self.mailbox.recv(), if may_take => match mail {
-                    Some(Mail::Stanza(inbound)) => self.receive(inbound.to.to_bare(), Errand::Stanza(inbound)).await,
+                    Some(Mail::Stanza(inbound, ticket)) => {
+                        self.receive(inbound.to.to_bare(), Errand::Stanza(inbound, ticket)).await;
+                    }
                     Some(Mail::Repeat(jid, messages, repeated)) => {
                         self.receive(jid, Errand::Repeat(messages, repeated)).await;
                     }
+                    Some(Mail::Freeze(done, thawed)) => self.freezing = Some((done, thawed)),
                     Some(Mail::Rules(rules)) => self.obey(rules),
                     None => self.is_open = false,
                 },
             }
         }
+    }
+
+    async fn stand_still(&mut self, done: &mpsc::UnboundedSender<()>, mut thawed: watch::Receiver<bool>) {
+        let _ = done.send(());
+        // Nobody is left to thaw it: the reign is over.
+        self.is_open &= thawed.wait_for(|is_thawed| *is_thawed).await.is_ok();
     }
 
     async fn receive(&mut self, jid: BareJid, errand: Errand) {
@@ -151,10 +182,8 @@ impl Task {
     }
 
     async fn refuse(&self, errand: &Errand, why: &StanzaError) {
-        if let Errand::Stanza(inbound) = errand
-            && let Some(answer) = inbound.error(why)
-        {
-            self.setup.journal.submit(Entry::Lobby(answer)).await;
+        if let Errand::Stanza(inbound, ticket) = errand {
+            self.setup.journal.submit(Entry::Lobby { word: inbound.error(why), ticket: *ticket }).await;
         }
     }
 
@@ -169,13 +198,13 @@ impl Task {
         }
         let has_facts = !outcome.records.is_empty();
         let (is_vacant, is_untouched) = (live.room.is_vacant(), live.turn == 1);
-        if has_facts || !outcome.outbound.is_empty() {
-            let asked = match &errand {
-                Errand::Stanza(inbound) => Some(inbound.clone()),
-                Errand::Repeat(..) | Errand::Tick => None,
-            };
+        let (asked, ticket) = match &errand {
+            Errand::Stanza(inbound, ticket) => (Some(inbound.clone()), *ticket),
+            Errand::Repeat(..) | Errand::Tick => (None, None),
+        };
+        if has_facts || !outcome.outbound.is_empty() || ticket.is_some() {
             let (life, records, words) = (live.life.clone(), outcome.records, outcome.outbound);
-            self.setup.journal.submit(Entry::Said { life, records, words, asked }).await;
+            self.setup.journal.submit(Entry::Said { life, records, words, asked, ticket }).await;
         }
         errand.note_repeated();
         if is_vacant && is_untouched && !has_facts {

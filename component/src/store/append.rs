@@ -9,18 +9,34 @@ use super::{Epoch, Fact, Fence, messages, rooms};
 
 const MOVE: Statement = Statement::on(
     "muc_fence",
-    "UPDATE muc_fence SET seq = ?, mark_seq = COALESCE(?, mark_seq) WHERE name_txt = ? AND epoch = ? AND seq = ?",
+    "UPDATE muc_fence SET seq = ?, mark_seq = COALESCE(?, mark_seq), inbound_txt = COALESCE(?, inbound_txt)
+     WHERE name_txt = ? AND epoch = ? AND seq = ?",
 );
+
+/// What a group says of the stream beside its facts; `None` leaves what was said before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks<'a> {
+    /// The last group known to be spoken.
+    pub mark: Option<i64>,
+    /// What is handled, this group included, of the stanzas a relay numbered.
+    pub inbound: Option<&'a str>,
+}
 
 pub(super) async fn run(
     session: &mut Session,
     fence: &Fence,
     facts: &[Fact],
-    mark: Option<i64>,
+    marks: Marks<'_>,
 ) -> Result<(), StoreError> {
     let changes = changes::of(facts, fence.next)?;
-    let values =
-        [fence.next.into(), mark.into(), fence.service.as_str().into(), fence.epoch.0.into(), fence.after.into()];
+    let values = [
+        fence.next.into(),
+        marks.mark.into(),
+        marks.inbound.into(),
+        fence.service.as_str().into(),
+        fence.epoch.0.into(),
+        fence.after.into(),
+    ];
     let has_moved = if changes.rows.is_empty() && changes.counts.is_empty() && !changes.messages.is_empty() {
         let rows = message_rows(&changes, fence.next);
         session.insert_behind(MOVE, &values, &messages::COLUMNS, &rows).await?
@@ -91,8 +107,8 @@ async fn write_one(session: &mut Session, change: &Change<'_>) -> Result<(), Sto
 /// Why the fence did not move: this very group is written already, which is fine, or somebody else holds it.
 async fn look(session: &mut Session, fence: &Fence) -> Result<(), StoreError> {
     match lease::place(session, &fence.service).await? {
-        Some((epoch, seq, _)) if epoch == fence.epoch && seq == fence.next => Ok(()),
-        Some((by, ..)) => Err(StoreError::Fenced { by }),
+        Some(place) if place.epoch == fence.epoch && place.seq == fence.next => Ok(()),
+        Some(place) => Err(StoreError::Fenced { by: place.epoch }),
         None => Err(StoreError::Fenced { by: Epoch(0) }),
     }
 }

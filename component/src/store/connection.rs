@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::dialect::Dialect;
 use super::error::{OpenError, StoreError, Trouble};
@@ -24,8 +25,14 @@ pub(super) trait Engine: Send + Sync {
     /// Whether two connections may write at once; if not, lease and journal share one.
     fn has_concurrent_writers(&self) -> bool;
     fn connect(&self, purpose: Purpose) -> Answer<'_, Box<dyn Wire>, OpenError>;
+    /// The same database, where the server is told `label` as the name of every session.
+    fn labelled(&self, label: &str) -> Arc<dyn Engine>;
     /// Takes the lock of that name if no living session has it.
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError>;
+    /// Takes the lock of that name as soon as no living session has it; a dropped future waits no more.
+    fn await_session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Held, StoreError>;
+    /// Ends every session with that label but those of this process; how many.
+    fn end_sessions<'a>(&'a self, wire: &'a mut dyn Wire, label: &'a str) -> Answer<'a, u64>;
 }
 
 /// What a connection is for.
@@ -35,6 +42,8 @@ pub(super) enum Purpose {
     Work,
     /// Schema changes, which may take their time.
     Migration,
+    /// Holding a session lock: at rest for days, and never ended for that.
+    Lock,
 }
 
 /// What holds a session lock: gone when dropped, or when the process dies.
@@ -93,6 +102,14 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
+    pub(super) fn count(number: u64) -> Value<'static> {
+        Value::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    pub(super) fn maybe_count(number: Option<u64>) -> Value<'static> {
+        number.map_or(Value::Int(None), Value::count)
+    }
+
     pub(super) fn as_int(&self) -> Option<i64> {
         if let Value::Int(number) = self { *number } else { None }
     }
@@ -211,6 +228,24 @@ impl Row {
             Cell::Null => Ok(None),
             Cell::Int(number) => Ok(Some(number)),
             found => Err(self.misfit("a number or NULL", &found)),
+        }
+    }
+
+    /// A number that cannot be negative; a clock set back may have made it so.
+    pub(super) fn count(&mut self) -> Result<u64, String> {
+        Ok(u64::try_from(self.int()?).unwrap_or_default())
+    }
+
+    pub(super) fn maybe_count(&mut self) -> Result<Option<u64>, String> {
+        Ok(self.maybe_int()?.map(|number| u64::try_from(number).unwrap_or_default()))
+    }
+
+    pub(super) fn key(&mut self) -> Result<[u8; 32], String> {
+        match self.next() {
+            Cell::Bytes(bytes) => bytes.try_into().map_err(|bytes: Vec<u8>| {
+                format!("column {} of the result should have 32 bytes and has {}", self.nth, bytes.len())
+            }),
+            found => Err(self.misfit("bytes", &found)),
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Dialect {
     pub(super) tables: &'static str,
     /// A SELECT of the database's name and version.
     pub(super) version: &'static str,
+    /// A SELECT of the settings that bear on what is promised: name and value, both as text.
+    pub(super) settings: &'static str,
 }
 
 impl Dialect {
@@ -38,6 +40,8 @@ pub(super) const SQLITE: Dialect = Dialect {
     first: "LIMIT ?",
     tables: "FROM sqlite_master WHERE type = 'table' AND name = 'muc_schema_version'",
     version: "SELECT 'SQLite ' || sqlite_version()",
+    settings: "SELECT 'journal_mode', journal_mode FROM pragma_journal_mode
+     UNION ALL SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous",
 };
 
 /// PostgreSQL 12 and newer. `clock_timestamp()`, for `now()` stands still inside a transaction.
@@ -47,6 +51,12 @@ pub(super) const POSTGRES: Dialect = Dialect {
     first: "LIMIT ?",
     tables: "FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(oid) AND relname = 'muc_schema_version'",
     version: "SELECT 'PostgreSQL ' || current_setting('server_version')",
+    settings: "SELECT name, setting FROM pg_catalog.pg_settings
+     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names')
+     UNION ALL SELECT 'in_recovery', CASE WHEN pg_is_in_recovery() THEN 'on' ELSE 'off' END
+     UNION ALL SELECT 'free_connections', CAST(current_setting('max_connections')::bigint
+     - current_setting('superuser_reserved_connections')::bigint
+     - (SELECT COUNT(*) FROM pg_catalog.pg_stat_activity WHERE datid IS NOT NULL) AS TEXT)",
 };
 
 #[cfg(test)]

@@ -1,31 +1,19 @@
 //! The lease and the fence: two rows for each service. The lease is renewed every beat and never waits for a batch;
-//! the fence is moved by every append, as its first statement, so that a stale holder's write finds no row.
+//! the fence is moved by every append, as its first statement, so that a stale holder's write finds no row. How a
+//! lease is had is in `acquire`, how it is handed over in `hand_over`.
 
-use super::Epoch;
+use super::connection::Row;
 use super::error::StoreError;
 use super::session::{Session, Statement};
+use super::{Epoch, SqlStore};
 
-const LEASE: &str = "muc_lease";
-const FENCE: &str = "muc_fence";
+pub(super) const LEASE: &str = "muc_lease";
+pub(super) const FENCE: &str = "muc_fence";
 
 const SEE: Statement = Statement::on(
     LEASE,
-    "SELECT l.owner_txt, l.epoch, l.expires_ms - {now_ms}, f.epoch
+    "SELECT l.owner_txt, l.epoch, l.expires_ms, l.expires_ms - {now_ms}, f.epoch, f.seq, f.mark_seq, f.inbound_txt
      FROM muc_lease l LEFT JOIN muc_fence f ON f.name_txt = l.name_txt WHERE l.name_txt = ?",
-);
-const NEW_LEASE: Statement =
-    Statement::on(LEASE, "INSERT INTO muc_lease (name_txt, owner_txt, epoch, expires_ms) VALUES (?, NULL, 0, 0)");
-const NEW_FENCE: Statement =
-    Statement::on(FENCE, "INSERT INTO muc_fence (name_txt, epoch, seq, mark_seq) VALUES (?, 0, 0, 0)");
-const ACQUIRE: Statement = Statement::on(
-    LEASE,
-    "UPDATE muc_lease SET owner_txt = ?, epoch = epoch + 1, expires_ms = {now_ms} + ?
-     WHERE name_txt = ? AND (owner_txt IS NULL OR expires_ms < {now_ms})",
-);
-const STEAL: Statement = Statement::on(
-    LEASE,
-    "UPDATE muc_lease SET owner_txt = ?, epoch = epoch + 1, expires_ms = {now_ms} + ?
-     WHERE name_txt = ? AND epoch = ?",
 );
 const RENEW: Statement = Statement::on(
     LEASE,
@@ -35,157 +23,99 @@ const RELEASE: Statement = Statement::on(
     LEASE,
     "UPDATE muc_lease SET owner_txt = NULL, expires_ms = 0 WHERE name_txt = ? AND owner_txt = ? AND epoch = ?",
 );
-const OVERTAKE: Statement = Statement::on(LEASE, "UPDATE muc_lease SET epoch = ? WHERE name_txt = ?");
-const RAISE: Statement = Statement::on(FENCE, "UPDATE muc_fence SET epoch = ? WHERE name_txt = ? AND epoch < ?");
-const PLACE: Statement = Statement::on(FENCE, "SELECT epoch, seq, mark_seq FROM muc_fence WHERE name_txt = ?");
+const PLACE: Statement =
+    Statement::on(FENCE, "SELECT epoch, seq, mark_seq, inbound_txt FROM muc_fence WHERE name_txt = ?");
 
-/// A lease in hand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Lease {
-    /// The new reign.
+/// Lease and fence of a service as anybody sees them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeaseSeen {
+    /// Whose it is; nobody's where it was given back.
+    pub owner: Option<String>,
+    /// The reign.
     pub epoch: Epoch,
-    /// The last group written: the first [`super::Fence::after`].
+    /// When it runs out if it is not renewed, by the database's clock. It changes with every renewal.
+    pub expires_ms: i64,
+    /// How long until then; negative: it has run out.
+    pub expires_in_ms: i64,
+    /// The epoch that may write.
+    pub fence_epoch: Epoch,
+    /// The last group written.
     pub seq: i64,
     /// The last group known to be spoken.
     pub mark: i64,
+    /// What was handled of the stanzas a relay numbered.
+    pub inbound: Option<String>,
 }
 
-/// What came of asking for a lease.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Acquired {
-    /// It is ours.
-    Lease(Lease),
-    /// It is another's, or our own of an earlier life.
-    HeldBy {
-        /// Whose.
-        node: String,
-        /// The reign.
-        epoch: Epoch,
-        /// When it runs out if it is not renewed; negative: it just did.
-        expires_in_ms: i64,
-    },
+/// Where the fence stands.
+pub(super) struct Place {
+    pub(super) epoch: Epoch,
+    pub(super) seq: i64,
+    pub(super) mark: i64,
+    pub(super) inbound: Option<String>,
 }
 
-/// The lease row as others see it.
-struct Seen {
-    owner: Option<String>,
-    epoch: i64,
-    expires_in_ms: i64,
-    has_fence: bool,
-}
-
-async fn see(session: &mut Session, name: &str) -> Result<Option<Seen>, StoreError> {
-    let Some(mut row) = session.fetch_one(SEE, &[name.into()]).await? else {
-        return Ok(None);
-    };
-    let mut read = || -> Result<Seen, String> {
-        Ok(Seen {
-            owner: row.maybe_text()?,
-            epoch: row.int()?,
-            expires_in_ms: row.int()?,
-            has_fence: row.maybe_int()?.is_some(),
-        })
-    };
-    read().map(Some).map_err(|what| StoreError::Damaged { table: LEASE, what: format!("lease of {name}: {what}") })
-}
-
-/// The place of the fence: epoch, last group, last group spoken.
-pub(super) async fn place(session: &mut Session, name: &str) -> Result<Option<(Epoch, i64, i64)>, StoreError> {
-    let Some(mut row) = session.fetch_one(PLACE, &[name.into()]).await? else {
-        return Ok(None);
-    };
-    let mut read = || Ok((Epoch(row.int()?), row.int()?, row.int()?));
-    read()
-        .map(Some)
-        .map_err(|what: String| StoreError::Damaged { table: FENCE, what: format!("fence of {name}: {what}") })
-}
-
-pub(super) async fn acquire(
-    session: &mut Session,
-    name: &str,
-    node: &str,
-    ttl_ms: u64,
-    may_steal: bool,
-) -> Result<Acquired, StoreError> {
-    let seen = make_rows(session, name).await?;
-    session.begin(LEASE).await?;
-    let ttl = i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4);
-    let taken = if may_steal {
-        session.execute(STEAL, &[node.into(), ttl.into(), name.into(), seen.epoch.into()]).await?
-    } else {
-        session.execute(ACQUIRE, &[node.into(), ttl.into(), name.into()]).await?
-    };
-    if taken == 0 {
-        session.rollback(LEASE).await;
-        let Some(held) = see(session, name).await? else {
-            return Err(gone(LEASE, name));
-        };
-        return Ok(Acquired::HeldBy {
-            node: held.owner.unwrap_or_default(),
-            epoch: Epoch(held.epoch),
-            expires_in_ms: held.expires_in_ms,
-        });
+impl SqlStore {
+    /// The lease of that name, `None` if nobody ever asked for it.
+    pub async fn see_lease(&self, name: &str) -> Result<Option<LeaseSeen>, StoreError> {
+        self.bounded(async { see(&mut self.watcher().await?, name).await }).await
     }
-    let lease = raise_fence(session, name).await?;
-    session.commit(LEASE).await?;
-    Ok(Acquired::Lease(lease))
+
+    /// Prolongs the lease; false: it is no longer `node`'s, step down now.
+    pub async fn renew(&self, name: &str, node: &str, epoch: Epoch, ttl_ms: u64) -> Result<bool, StoreError> {
+        let values = [ttl(ttl_ms).into(), name.into(), node.into(), epoch.0.into()];
+        self.bounded(async { Ok(self.keeper().await?.execute(RENEW, &values).await? == 1) }).await
+    }
+
+    /// Gives the lease back, so that the next need not wait; nothing happens if it is no longer `node`'s.
+    pub async fn release(&self, name: &str, node: &str, epoch: Epoch) -> Result<(), StoreError> {
+        let values = [name.into(), node.into(), epoch.0.into()];
+        self.bounded(async { self.keeper().await?.execute(RELEASE, &values).await.map(|_| ()) }).await
+    }
 }
 
-/// Makes lease and fence where there are none. Where another node makes them at the same moment, its are as good:
-/// the failed insert is not looked at, only what is there afterwards.
-async fn make_rows(session: &mut Session, name: &str) -> Result<Seen, StoreError> {
-    if let Some(seen) = see(session, name).await?
-        && seen.has_fence
-    {
-        return Ok(seen);
-    }
-    for made in [NEW_LEASE, NEW_FENCE] {
-        match session.execute(made, &[name.into()]).await {
-            Ok(_) | Err(StoreError::Damaged { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    see(session, name).await?.ok_or_else(|| gone(LEASE, name))
+pub(super) async fn see(session: &mut Session, name: &str) -> Result<Option<LeaseSeen>, StoreError> {
+    Ok(see_both(session, name).await?.map(|(seen, _)| seen))
 }
 
-/// Ends the epoch before: waits for its last write, and lets none in after it. The new epoch exceeds both rows',
-/// also when one of them was restored from an older copy.
-async fn raise_fence(session: &mut Session, name: &str) -> Result<Lease, StoreError> {
-    let Some(seen) = see(session, name).await? else {
-        return Err(gone(LEASE, name));
+/// The lease, and whether there is a fence beside it.
+pub(super) async fn see_both(session: &mut Session, name: &str) -> Result<Option<(LeaseSeen, bool)>, StoreError> {
+    let row = session.fetch_one(SEE, &[name.into()]).await?;
+    row.map(read_seen).transpose().map_err(|what| damaged(LEASE, name, &what))
+}
+
+/// A fence that is not there yet has written nothing.
+fn read_seen(mut row: Row) -> Result<(LeaseSeen, bool), String> {
+    let (owner, epoch) = (row.maybe_text()?, Epoch(row.int()?));
+    let (expires_ms, expires_in_ms) = (row.int()?, row.int()?);
+    let fence_epoch = row.maybe_int()?;
+    let seen = LeaseSeen {
+        owner,
+        epoch,
+        expires_ms,
+        expires_in_ms,
+        fence_epoch: Epoch(fence_epoch.unwrap_or_default()),
+        seq: row.maybe_int()?.unwrap_or_default(),
+        mark: row.maybe_int()?.unwrap_or_default(),
+        inbound: row.maybe_text()?,
     };
-    let mut epoch = seen.epoch;
-    if session.execute(RAISE, &[epoch.into(), name.into(), epoch.into()]).await? == 0 {
-        let Some((Epoch(ahead), ..)) = place(session, name).await? else {
-            return Err(gone(FENCE, name));
-        };
-        epoch = ahead + 1;
-        session.execute(OVERTAKE, &[epoch.into(), name.into()]).await?;
-        session.execute(RAISE, &[epoch.into(), name.into(), epoch.into()]).await?;
-    }
-    let Some((held, seq, mark)) = place(session, name).await? else {
-        return Err(gone(FENCE, name));
-    };
-    debug_assert_eq!(held, Epoch(epoch), "the fence row is locked since it was raised");
-    Ok(Lease { epoch: held, seq, mark })
+    Ok((seen, fence_epoch.is_some()))
 }
 
-fn gone(table: &'static str, name: &str) -> StoreError {
-    StoreError::Damaged { table, what: format!("the row of {name} was just removed by somebody") }
+pub(super) async fn place(session: &mut Session, name: &str) -> Result<Option<Place>, StoreError> {
+    let row = session.fetch_one(PLACE, &[name.into()]).await?;
+    row.map(read_place).transpose().map_err(|what| damaged(FENCE, name, &what))
 }
 
-pub(super) async fn renew(
-    session: &mut Session,
-    name: &str,
-    node: &str,
-    epoch: Epoch,
-    ttl_ms: u64,
-) -> Result<bool, StoreError> {
-    let ttl = i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4);
-    Ok(session.execute(RENEW, &[ttl.into(), name.into(), node.into(), epoch.0.into()]).await? == 1)
+fn read_place(mut row: Row) -> Result<Place, String> {
+    Ok(Place { epoch: Epoch(row.int()?), seq: row.int()?, mark: row.int()?, inbound: row.maybe_text()? })
 }
 
-pub(super) async fn release(session: &mut Session, name: &str, node: &str, epoch: Epoch) -> Result<(), StoreError> {
-    session.execute(RELEASE, &[name.into(), node.into(), epoch.0.into()]).await?;
-    Ok(())
+fn damaged(table: &'static str, name: &str, what: &str) -> StoreError {
+    StoreError::Damaged { table, what: format!("row of {name}: {what}") }
+}
+
+/// A time to live as the database adds it to its clock.
+pub(super) fn ttl(ttl_ms: u64) -> i64 {
+    i64::try_from(ttl_ms).unwrap_or(i64::MAX / 4)
 }

@@ -33,15 +33,22 @@ impl fmt::Debug for SessionLock {
 }
 
 pub(super) async fn take(engine: &dyn Engine, name: &str, answer: Duration) -> Result<Option<SessionLock>, StoreError> {
-    let holder = match engine.session_lock(name).await? {
-        None => return Ok(None),
-        Some(Held::Session(wire)) => Holder::Session(Mutex::new(Session::alone(wire))),
-        Some(Held::File(file)) => Holder::File { _locked: file },
-    };
-    Ok(Some(SessionLock { name: name.to_owned(), holder, answer }))
+    Ok(engine.session_lock(name).await?.map(|held| SessionLock::of(name, held, answer)))
+}
+
+pub(super) async fn wait(engine: &dyn Engine, name: &str, answer: Duration) -> Result<SessionLock, StoreError> {
+    Ok(SessionLock::of(name, engine.await_session_lock(name).await?, answer))
 }
 
 impl SessionLock {
+    fn of(name: &str, held: Held, answer: Duration) -> SessionLock {
+        let holder = match held {
+            Held::Session(wire) => Holder::Session(Mutex::new(Session::alone(wire))),
+            Held::File(file) => Holder::File { _locked: file },
+        };
+        SessionLock { name: name.to_owned(), holder, answer }
+    }
+
     /// The name it was taken under.
     pub fn name(&self) -> &str {
         &self.name

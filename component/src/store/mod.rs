@@ -2,8 +2,10 @@
 //! passes. Only this folder knows SQL.
 //!
 //! [`SqlStore`] is the seam: few, coarse calls, each bounded in time, each error named after what the caller does
-//! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `lease`), an act (`append`, `load`,
-//! `listing`, `migrate`) or an engine (`sqlite`, `postgres`); `connection` says what an engine has to bring.
+//! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `lease`, `node`, `orders`, `events`,
+//! `passed`, `identity`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
+//! engine (`sqlite`, `postgres`); `connection` says what an engine has to bring. The calls of the pair stand in their
+//! files.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,31 +15,52 @@ use secrecy::{ExposeSecret, SecretString};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{Message, Record, RoomId, RoomImage};
 
+mod acquire;
 mod affiliations;
 mod append;
+mod bearings;
 mod changes;
 mod connection;
 mod dialect;
 mod error;
+mod events;
+mod hand_over;
+mod hints;
+mod identity;
 mod key;
+mod labels;
 mod lease;
 mod listing;
 mod load;
+mod locals;
 mod lock;
 mod messages;
 mod migrate;
+mod node;
 mod occupants;
+mod orders;
+mod passed;
 mod postgres;
 mod rooms;
 mod session;
 mod sqlite;
 
+pub use acquire::{Acquired, Ask, Lease, Right};
+pub use append::Marks;
+pub use bearings::Bearings;
 use connection::Engine;
 pub use error::{BoxError, OpenError, StoreError};
-pub use lease::{Acquired, Lease};
+pub use events::{EventSeen, HaEvent};
+pub use hand_over::HandOver;
+pub use hints::Hint;
+pub use lease::LeaseSeen;
 pub use listing::{Page, RoomPage};
 pub use load::HistoryWanted;
+pub use locals::{LocalsPage, LocalsPlace};
 pub use lock::SessionLock;
+pub use node::{Duty, DutySeen, NodeBeat, NodeSeen};
+pub use orders::{NewOrder, OrderSeen};
+pub use passed::PassedOn;
 use session::{Lane, Session, Statement};
 
 /// Readers at once.
@@ -97,6 +120,10 @@ pub struct SqlStore {
     /// The journal's connection, and the lease's where the database lets two write at once.
     writer: Lane,
     keeper: Lane,
+    /// What a beat reads, and where the database lets two write at once also what it writes: a thousand rooms that load
+    /// do not delay it.
+    watcher: Lane,
+    noter: Lane,
     readers: Lane,
 }
 
@@ -108,15 +135,13 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     /// The schema this program reads and writes.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
 
     /// Connects and looks whether the database can be written; does not migrate.
     pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {
         let answer = Duration::from_millis(config.answer_ms.max(1));
         let engine = engine_of(&config.url, config.answer_ms)?;
-        let writer = Lane::of(1);
-        let keeper = if engine.has_concurrent_writers() { Lane::of(1) } else { writer.clone() };
-        let store = SqlStore { engine, answer, writer, keeper, readers: Lane::of(READERS) };
+        let store = SqlStore::over(engine, answer);
         let opened = tokio::time::timeout(answer, store.writer.session(&*store.engine)).await;
         match opened {
             Ok(Ok(_)) => Ok(store),
@@ -126,6 +151,17 @@ impl SqlStore {
                 why: format!("no answer within {} ms", config.answer_ms),
             }),
         }
+    }
+
+    /// With connections of its own, made as they are needed.
+    fn over(engine: Arc<dyn Engine>, answer: Duration) -> SqlStore {
+        let (writer, watcher) = (Lane::of(1), Lane::of(1));
+        let (keeper, noter) = if engine.has_concurrent_writers() {
+            (Lane::of(1), watcher.clone())
+        } else {
+            (writer.clone(), writer.clone())
+        };
+        SqlStore { engine, answer, writer, keeper, watcher, noter, readers: Lane::of(READERS) }
     }
 
     /// Makes the tables, or brings them up to [`SqlStore::SCHEMA`]; the versions applied, oldest first. May be run
@@ -163,39 +199,23 @@ impl SqlStore {
         self.bounded(lock::take(&*self.engine, name, self.answer)).await
     }
 
-    /// Takes the lease of that name for `node` where it is free or has run out, by the database's clock; with the
-    /// session lock of that name, also where it has not. Ends the epoch before in the same transaction.
-    pub fn acquire<'a>(
-        &'a self,
-        name: &'a str,
-        node: &'a str,
-        ttl_ms: u64,
-        steal: Option<&SessionLock>,
-    ) -> impl Future<Output = Result<Acquired, StoreError>> + Send + use<'a> {
-        let may_steal = steal.is_some_and(|lock| lock.name() == name);
-        let taken = async move { lease::acquire(&mut self.keeper().await?, name, node, ttl_ms, may_steal).await };
-        self.bounded(taken)
+    /// Takes the session lock of that name as soon as no living session has it, however long that takes. A dropped
+    /// future waits no more.
+    /// # Errors
+    /// `Unavailable`: the database is away, or ended the session that waited; wait anew.
+    pub async fn wait_session_lock(&self, name: &str) -> Result<SessionLock, StoreError> {
+        lock::wait(&*self.engine, name, self.answer).await
     }
 
-    /// Prolongs the lease; false: it is no longer `node`'s, step down now.
-    pub async fn renew(&self, name: &str, node: &str, epoch: Epoch, ttl_ms: u64) -> Result<bool, StoreError> {
-        self.bounded(async { lease::renew(&mut self.keeper().await?, name, node, epoch, ttl_ms).await }).await
-    }
-
-    /// Gives the lease back, so that the next need not wait; nothing happens if it is no longer `node`'s.
-    pub async fn release(&self, name: &str, node: &str, epoch: Epoch) -> Result<(), StoreError> {
-        self.bounded(async { lease::release(&mut self.keeper().await?, name, node, epoch).await }).await
-    }
-
-    /// Makes `facts` durable, all or none, as the group `fence.next`; `mark` is the last group known to be spoken.
+    /// Makes `facts` durable, all or none, as the group `fence.next`, and with them what `marks` says of the stream.
     /// Repeating an append whose answer was lost is harmless.
     /// # Errors
     /// `Fenced`: another epoch, or another group than `fence.after` before. `Damaged`: some fact cannot be kept,
     /// nothing was written; without it the others can be.
-    pub async fn append(&self, fence: &Fence, facts: &[Fact], mark: Option<i64>) -> Result<(), StoreError> {
+    pub async fn append(&self, fence: &Fence, facts: &[Fact], marks: Marks<'_>) -> Result<(), StoreError> {
         self.bounded(async {
             let mut session = self.writer.session(&*self.engine).await?;
-            append::run(&mut session, fence, facts, mark).await
+            append::run(&mut session, fence, facts, marks).await
         })
         .await
     }
@@ -229,7 +249,7 @@ impl SqlStore {
 
     /// Lets go of the connections at rest; what is under way ends first.
     pub async fn close(self) {
-        for lane in [&self.writer, &self.keeper, &self.readers] {
+        for lane in [&self.writer, &self.keeper, &self.watcher, &self.noter, &self.readers] {
             for wire in lane.drain() {
                 wire.close().await;
             }
@@ -242,6 +262,14 @@ impl SqlStore {
 
     async fn keeper(&self) -> Result<Session, OpenError> {
         self.keeper.session(&*self.engine).await
+    }
+
+    async fn watcher(&self) -> Result<Session, OpenError> {
+        self.watcher.session(&*self.engine).await
+    }
+
+    async fn noter(&self) -> Result<Session, OpenError> {
+        self.noter.session(&*self.engine).await
     }
 
     /// No call takes longer than `store.answer_ms`. What is cut off takes its connection with it.

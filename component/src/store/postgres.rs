@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow, Postgres};
@@ -15,17 +16,25 @@ use super::connection::{Answer, Cell, Columns, Engine, Held, Kind, Purpose, Row,
 use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 
+mod lock;
+mod sessions;
+use lock::LOCK_WAIT_MS;
+use sessions::{OwnPid, Pids};
+
 /// How long the server waits for our acknowledgement before it ends the session: then its locks are free.
 const SILENCE_MS: u64 = 3_000;
 
-/// True of a standby, and where an operator said so.
-const IS_READ_ONLY: &str = "SELECT CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END";
+/// The session's number, and whether it can only read, as on a standby and where an operator said so.
+const INTRODUCTION: &str =
+    "SELECT pg_backend_pid(), CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END";
 
 /// A PostgreSQL server and a database on it.
+#[derive(Clone)]
 pub(super) struct PostgresEngine {
     options: PgConnectOptions,
     place: String,
     answer_ms: u64,
+    own: Pids,
 }
 
 impl PostgresEngine {
@@ -39,33 +48,41 @@ impl PostgresEngine {
             Some(socket) => format!("PostgreSQL database {database} at {}", socket.display()),
             None => format!("PostgreSQL database {database} at {}:{}", options.get_host(), options.get_port()),
         };
-        Ok(PostgresEngine { options, place, answer_ms })
+        Ok(PostgresEngine { options, place, answer_ms, own: Pids::default() })
     }
 
     async fn open(&self, purpose: Purpose) -> Result<PostgresWire, OpenError> {
         let mut connection = PgConnection::connect_with(&self.options).await.map_err(|e| self.refused(e))?;
-        let settings = match purpose {
-            Purpose::Work => self.answer_ms,
-            Purpose::Migration => 0,
+        let (statement_ms, lock_ms) = match purpose {
+            Purpose::Work => (self.answer_ms, self.answer_ms),
+            Purpose::Migration => (0, 0),
+            Purpose::Lock => (0, LOCK_WAIT_MS),
         };
         let session = format!(
-            "SET statement_timeout = {settings}; SET lock_timeout = {settings}; \
+            "SET statement_timeout = {statement_ms}; SET lock_timeout = {lock_ms}; \
              SET idle_in_transaction_session_timeout = {SILENCE_MS}; \
              SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; \
              SET tcp_user_timeout = {SILENCE_MS}"
         );
         sqlx::raw_sql(AssertSqlSafe(session)).execute(&mut connection).await.map_err(|e| self.refused(e))?;
         if connection.server_version_num().is_some_and(|version| version >= 140_000) {
+            if purpose == Purpose::Lock {
+                let patience = sqlx::raw_sql("SET idle_session_timeout = 0").execute(&mut connection).await;
+                patience.map_err(|e| self.refused(e))?;
+            }
             // Not every operating system under PostgreSQL has it; without, a busy dead session is noticed later.
             let notice = "SET client_connection_check_interval = 100";
             if let Err(error) = sqlx::raw_sql(notice).execute(&mut connection).await {
                 tracing::debug!(%error, "store: the server cannot watch for dead clients while it works");
             }
         }
-        let mut wire = PostgresWire { connection, texts: HashMap::new() };
-        let said = wire.fetch(IS_READ_ONLY, &[]).await;
-        if said.is_ok_and(|rows| rows.into_iter().any(|mut row| row.int() == Ok(1))) {
-            return Err(OpenError::ReadOnly { what: self.place.clone() });
+        let mut wire = PostgresWire { connection, texts: HashMap::new(), pid: None };
+        let said = wire.fetch(INTRODUCTION, &[]).await.unwrap_or_default();
+        for mut row in said {
+            wire.pid = row.int().ok().map(|pid| OwnPid::listed(pid, &self.own));
+            if row.int() == Ok(1) {
+                return Err(OpenError::ReadOnly { what: self.place.clone() });
+            }
         }
         Ok(wire)
     }
@@ -110,7 +127,10 @@ impl Engine for PostgresEngine {
     }
 
     fn migrations(&self) -> &'static [(u32, &'static str)] {
-        &[(1, include_str!("../../../schema/postgres/0001_rooms.sql"))]
+        &[
+            (1, include_str!("../../../schema/postgres/0001_rooms.sql")),
+            (2, include_str!("../../../schema/postgres/0002_pair.sql")),
+        ]
     }
 
     fn migration_lock(&self) -> Option<&'static str> {
@@ -126,18 +146,20 @@ impl Engine for PostgresEngine {
         Box::pin(async move { Ok(Box::new(self.open(purpose).await?) as Box<dyn Wire>) })
     }
 
+    fn labelled(&self, label: &str) -> Arc<dyn Engine> {
+        Arc::new(PostgresEngine { options: self.options.clone().application_name(label), ..self.clone() })
+    }
+
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
-        Box::pin(async move {
-            let mut wire = self.open(Purpose::Work).await?;
-            let hash = super::key::of_text(name);
-            let number = i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer than eight bytes"));
-            let taken = wire
-                .fetch("SELECT CASE WHEN pg_try_advisory_lock(?) THEN 1 ELSE 0 END", &[number.into()])
-                .await
-                .map_err(|trouble| trouble.at("muc_lease"))?;
-            let is_taken = taken.into_iter().next().is_some_and(|mut row| row.int() == Ok(1));
-            Ok(is_taken.then(|| Held::Session(Box::new(wire))))
-        })
+        Box::pin(self.take_lock(name))
+    }
+
+    fn await_session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Held, StoreError> {
+        Box::pin(self.await_lock(name))
+    }
+
+    fn end_sessions<'a>(&'a self, wire: &'a mut dyn Wire, label: &'a str) -> Answer<'a, u64> {
+        Box::pin(sessions::end(wire, label, &self.own))
     }
 }
 
@@ -146,6 +168,8 @@ struct PostgresWire {
     connection: PgConnection,
     /// What is sent, by the portable text or table it is made from.
     texts: HashMap<(&'static str, u8), SqlStr>,
+    /// Its number in the list of this program's own.
+    pid: Option<OwnPid>,
 }
 
 /// The forms a text is kept in.

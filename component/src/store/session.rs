@@ -1,4 +1,4 @@
-//! A connection in use, and the lanes they come from: one for the journal, one for the lease, a few for readers.
+//! A connection in use, and the lanes they come from: for the journal, for the lease, for the beat, for readers.
 //! What was interrupted in the middle - a timeout, a dropped future, a lost link - never goes back to its lane.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -171,6 +171,15 @@ impl Session {
             Err(trouble) => Err(trouble),
         };
         self.end_call(result, into.table)
+    }
+
+    /// See [`Engine::end_sessions`].
+    pub(super) async fn end_sessions(&mut self, engine: &dyn Engine, label: &str) -> Result<u64, StoreError> {
+        let result = match self.begin_call() {
+            Ok(wire) => engine.end_sessions(wire, label).await,
+            Err(trouble) => Err(trouble),
+        };
+        self.end_call(result, "sessions")
     }
 
     /// See [`Wire::insert_behind`].

@@ -1,12 +1,13 @@
 //! The SQLite engine, over sqlx with the library built in: a file of our own, write-ahead log, every commit synced.
-//! Its session lock is a locked file beside the database.
+//! Its session lock is a locked file beside the database, see `lock`.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::query::Query;
@@ -20,14 +21,21 @@ use super::dialect::{self, Dialect};
 use super::error::{OpenError, Reaction, StoreError, Trouble};
 use rustix::fs::Access;
 
+mod lock;
+use lock::LockFile;
+
 /// Two nodes that open a new file at once turn on its write-ahead log at once, and SQLite tells one of them that the
 /// file is locked without waiting its busy timeout: it is asked again after this pause.
 const OPEN_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whoever waits for a session lock asks for it again after this pause.
+const LOCK_PAUSE: Duration = Duration::from_millis(3);
 
 /// Rows in one statement at most.
 const ROWS_MAX: usize = 64;
 
 /// A database file.
+#[derive(Clone)]
 pub(super) struct SqliteEngine {
     path: PathBuf,
     place: String,
@@ -134,7 +142,10 @@ impl Engine for SqliteEngine {
     }
 
     fn migrations(&self) -> &'static [(u32, &'static str)] {
-        &[(1, include_str!("../../../schema/sqlite/0001_rooms.sql"))]
+        &[
+            (1, include_str!("../../../schema/sqlite/0001_rooms.sql")),
+            (2, include_str!("../../../schema/sqlite/0002_pair.sql")),
+        ]
     }
 
     fn migration_lock(&self) -> Option<&'static str> {
@@ -160,32 +171,30 @@ impl Engine for SqliteEngine {
         })
     }
 
+    fn labelled(&self, _: &str) -> Arc<dyn Engine> {
+        // Nobody can see, let alone end, another's connection to a file.
+        Arc::new(self.clone())
+    }
+
     fn session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Held>, StoreError> {
         Box::pin(async move {
-            let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-            let suffix = if name.len() <= 100 && name.bytes().all(is_plain) {
-                name.to_owned()
-            } else {
-                let hash = super::key::of_text(name);
-                format!("{:032x}", u128::from_be_bytes(hash[..16].try_into().expect("a hash has 32 bytes")))
-            };
-            let mut path = self.path.clone().into_os_string();
-            path.push(format!(".{suffix}.lock"));
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-            let file: File = file.map_err(|why| OpenError::NotPermitted {
-                what: format!("lock file {}", Path::new(&path).display()),
-                why: why.to_string(),
-            })?;
-            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => Ok(Some(Held::File(file))),
-                Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-                Err(why) => Err(OpenError::Other {
-                    what: format!("lock file {}", Path::new(&path).display()),
-                    why: why.to_string(),
-                }
-                .into()),
-            }
+            let lock = LockFile::open(&self.path, name)?;
+            Ok(lock.is_taken()?.then_some(Held::File(lock.file)))
         })
+    }
+
+    fn await_session_lock<'a>(&'a self, name: &'a str) -> Answer<'a, Held, StoreError> {
+        Box::pin(async move {
+            let lock = LockFile::open(&self.path, name)?;
+            while !lock.is_taken()? {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Ok(Held::File(lock.file))
+        })
+    }
+
+    fn end_sessions<'a>(&'a self, _: &'a mut dyn Wire, _: &'a str) -> Answer<'a, u64> {
+        Box::pin(async { Ok(0) })
     }
 }
 

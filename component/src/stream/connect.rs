@@ -17,25 +17,45 @@ use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmppStreamElement, initiate_
 
 use super::framer::{Frame, Framer};
 use super::read::{COMPONENT, condition_of, is_stream_error};
+use super::relayed::Greeting;
 use super::trouble::{Cause, Trouble};
 use super::{StreamCondition, StreamConfig, socket};
 
 /// An open stream: everything before the handshake is done, everything after it is still to be read.
+#[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) socket: TcpStream,
     pub(crate) framer: Framer,
     pub(crate) server: String,
+    /// What the relay said of itself, if it is one.
+    pub(super) relay: Option<Greeting>,
 }
 
-/// Attaches to the first server of the list that accepts us.
+/// Attaches to the first server of the list that accepts us; relays are none of them.
 ///
 /// # Errors
 /// What the last server said, or rather what the first said that could be reached at all: a refusal tells more than
 /// a closed port.
 pub(crate) async fn attach(config: &StreamConfig, patience: Duration) -> Result<Attached, Trouble> {
+    first_of(config, &config.servers, patience).await
+}
+
+/// Shakes hands with the first relay of the list that lets us; it attaches us when asked.
+///
+/// # Errors
+/// As [`attach`]; a server that is no relay is an error too.
+pub(super) async fn shake_hands_with_relay(config: &StreamConfig, patience: Duration) -> Result<Attached, Trouble> {
+    let attached = first_of(config, &config.relays, patience).await?;
+    if attached.relay.is_none() {
+        return Err(Trouble { domain: config.domain.clone(), server: attached.server, cause: Cause::NoRelay });
+    }
+    Ok(attached)
+}
+
+async fn first_of(config: &StreamConfig, addresses: &[String], patience: Duration) -> Result<Attached, Trouble> {
     let mut refusal: Option<Trouble> = None;
     let mut unreachable: Option<Trouble> = None;
-    for server in &config.servers {
+    for server in addresses {
         let cause = match attach_to(config, server, patience).await {
             Ok(attached) => return Ok(attached),
             Err(cause) => cause,
@@ -63,8 +83,8 @@ async fn attach_to(config: &StreamConfig, server: &str, patience: Duration) -> R
         // the news here.
         let _ = within(patience, socket.write_all(handshake(&id, &config.secret).as_bytes())).await;
     }
-    within(patience, answer(&mut socket, &mut framer)).await.ok_or(Cause::Silence(patience))??;
-    Ok(Attached { socket, framer, server: server.to_owned() })
+    let relay = within(patience, answer(&mut socket, &mut framer)).await.ok_or(Cause::Silence(patience))??;
+    Ok(Attached { socket, framer, server: server.to_owned(), relay })
 }
 
 async fn within<F: Future>(patience: Duration, step: F) -> Option<F::Output> {
@@ -95,13 +115,15 @@ pub(crate) fn handshake(id: &str, secret: &SecretString) -> String {
     text
 }
 
-/// Waits for `<handshake/>` or for what comes instead of it.
-async fn answer(socket: &mut TcpStream, framer: &mut Framer) -> Result<(), Cause> {
+/// Waits for `<handshake/>` or for what comes instead of it; a relay greets before it.
+async fn answer(socket: &mut TcpStream, framer: &mut Framer) -> Result<Option<Greeting>, Cause> {
+    let mut relay = None;
     loop {
         match framer.frame().map_err(|why| Cause::Closed(why.to_string()))? {
             Some(Frame::Stanza(raw)) if is_stream_error(&raw) => return Err(refused(&condition_of(&raw))),
-            Some(Frame::Stanza(raw)) if raw.name() == b"handshake" => return Ok(()),
-            Some(Frame::Stanza(_) | Frame::Skipped(..)) => {}
+            Some(Frame::Stanza(raw)) if raw.name() == b"handshake" => return Ok(relay),
+            Some(Frame::Stanza(raw)) => relay = Greeting::of(&raw).or(relay),
+            Some(Frame::Skipped(..)) => {}
             Some(Frame::End) => return Err(Cause::Closed("it said goodbye before the handshake".to_owned())),
             None => {
                 if socket.read_buf(framer.space()).await.map_err(|why| closed(&why))? == 0 {

@@ -6,12 +6,17 @@
 
 pub(crate) mod connect;
 pub mod framer;
+mod gate;
+mod ledger;
 mod mark;
 pub(crate) mod padding;
 mod pulse;
 pub(crate) mod read;
+mod reader;
+mod relayed;
 mod session;
 pub(crate) mod socket;
+mod standby;
 mod trouble;
 mod window;
 mod writer;
@@ -21,15 +26,20 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tandem_muc_core::stanza::{Inbound, Outbound};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::debug;
 
 pub use framer::Limits;
+pub use gate::{Gate, Gatekeeper};
+pub use ledger::Ticket;
 pub use mark::Mark;
 pub use read::{Heard, hear};
+pub use relayed::{Claim, Welcome};
+pub use standby::{Standby, Warm};
 pub use trouble::{Cause, Trouble};
 
+use ledger::Ledger;
 use session::Session;
 pub(crate) use session::leave;
 
@@ -38,6 +48,8 @@ pub(crate) use session::leave;
 pub struct StreamConfig {
     /// The service domain, prepared.
     pub domain: String,
+    /// Addresses of relays, `host:port`, tried in order before any server.
+    pub relays: Vec<String>,
     /// Addresses of the server's component port, `host:port`, tried in order.
     pub servers: Vec<String>,
     /// The secret shared with the server.
@@ -79,6 +91,51 @@ impl Default for Pace {
     }
 }
 
+/// In whose name a stream speaks: one stream, one reign.
+#[derive(Debug)]
+pub struct Reign {
+    /// Epoch, node and database, for marks and for the relay.
+    pub claim: Claim,
+    /// Open while the lease is good.
+    pub gate: Gate,
+    /// What the store says of the relay's stanzas: those need not come again.
+    pub handled: Option<String>,
+    /// A stream that is ready.
+    pub warm: Option<Warm>,
+}
+
+impl Reign {
+    /// A reign without a lease that could end.
+    pub fn of_epoch(epoch: u64) -> Reign {
+        let claim = Claim { epoch, ..Claim::default() };
+        Reign { claim, gate: Gate::always_open(), handled: None, warm: None }
+    }
+}
+
+/// A stanza that came in.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The stanza.
+    pub inbound: Inbound,
+    /// To be given back when it is handled, if it came through a relay.
+    pub ticket: Option<Ticket>,
+}
+
+/// What its owners want of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// To be open.
+    Stay,
+    /// Everything said, then closed.
+    Close,
+    /// Nothing more said, read to its end.
+    Retire,
+    /// The same, and the end is ours to make.
+    Leave,
+    /// Gone, this moment.
+    Cut,
+}
+
 /// What is said together, in this order.
 #[derive(Debug, Default)]
 struct Said {
@@ -87,6 +144,10 @@ struct Said {
     seq: Option<i64>,
     /// Whether the group ends with them.
     is_last: bool,
+    /// What is handled once they are written.
+    tickets: Vec<Ticket>,
+    /// Told when all of it, and all before it, is handed on.
+    drained: Option<oneshot::Sender<()>>,
 }
 
 /// How the stream stands.
@@ -103,6 +164,13 @@ pub enum StreamState {
         server: String,
         /// Since when.
         since: Instant,
+        /// What the relay said, if it is one.
+        relay: Option<Welcome>,
+    },
+    /// A relay serves a higher epoch: this stream will not open again.
+    Outdated {
+        /// That epoch.
+        highest: u64,
     },
     /// Closed by [`StreamHandle::close`]; it will not open again.
     Closed,
@@ -131,7 +199,9 @@ impl fmt::Display for StreamState {
         match self {
             Self::Connecting { last_trouble: None } => f.write_str("stream: connecting"),
             Self::Connecting { last_trouble: Some(trouble) } => trouble.fmt(f),
-            Self::Attached { server, .. } => write!(f, "stream: attached to {server}"),
+            Self::Attached { server, relay: None, .. } => write!(f, "stream: attached to {server}"),
+            Self::Attached { server, relay: Some(_), .. } => write!(f, "stream: attached to the relay at {server}"),
+            Self::Outdated { highest } => write!(f, "stream: the relay serves epoch {highest}"),
             Self::Closed => f.write_str("stream: closed"),
         }
     }
@@ -146,13 +216,18 @@ impl Stream {
     ///
     /// `epoch` goes into the marks: one stream, one reign. Stanzas come out of the receiver in the server's order; once
     /// it is closed, those that still come in are told to wait, and speaking goes on until [`StreamHandle::close`].
-    pub fn start(config: StreamConfig, epoch: u64) -> (StreamHandle, mpsc::Receiver<Inbound>) {
+    pub fn start(config: StreamConfig, epoch: u64) -> (StreamHandle, mpsc::Receiver<Received>) {
         Self::start_at(config, Pace::default(), epoch)
     }
 
     /// The same at another pace.
-    pub fn start_at(config: StreamConfig, pace: Pace, epoch: u64) -> (StreamHandle, mpsc::Receiver<Inbound>) {
-        let (session, handle, inbound) = Session::new(config, pace, epoch);
+    pub fn start_at(config: StreamConfig, pace: Pace, epoch: u64) -> (StreamHandle, mpsc::Receiver<Received>) {
+        Self::reign(config, pace, Reign::of_epoch(epoch))
+    }
+
+    /// The same for a reign with a lease, through a relay where there is one.
+    pub fn reign(config: StreamConfig, pace: Pace, reign: Reign) -> (StreamHandle, mpsc::Receiver<Received>) {
+        let (session, handle, inbound) = Session::new(config, pace, reign);
         tokio::spawn(session.run());
         (handle, inbound)
     }
@@ -169,14 +244,25 @@ pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
     Ok(attached.server)
 }
 
+/// The same with the relay, which attaches nobody by this.
+///
+/// # Errors
+/// The precise reason why it would not.
+pub async fn probe_relay(config: &StreamConfig) -> Result<String, Trouble> {
+    let attached = connect::shake_hands_with_relay(config, Pace::default().step_patience).await?;
+    session::leave(attached.socket).await;
+    Ok(attached.server)
+}
+
 /// What its owners hold of a stream; it closes when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct StreamHandle {
     said: mpsc::Sender<Said>,
-    asides: mpsc::Sender<Outbound>,
+    asides: mpsc::Sender<Said>,
     state: watch::Receiver<StreamState>,
     marked: watch::Receiver<Option<i64>>,
-    closing: watch::Sender<bool>,
+    wish: watch::Sender<Wish>,
+    ledger: Ledger,
 }
 
 /// A close takes this long at most: what waits is written, the last mark is awaited 2 s, the server says goodbye.
@@ -188,17 +274,37 @@ impl StreamHandle {
     /// They belong to the group that the fence numbered `seq`. The group counts as said in full when words of a later
     /// one follow or [`StreamHandle::all_said`] says so. On a closed stream they are dropped.
     pub async fn say(&self, words: Vec<Outbound>, seq: i64) {
-        self.queue(Said { words, seq: Some(seq), is_last: false }).await;
+        self.queue(Said { words, seq: Some(seq), ..Said::default() }).await;
     }
 
     /// Nothing more will be said for `seq`: [`StreamHandle::marked`] may reach it.
     pub async fn all_said(&self, seq: i64) {
-        self.queue(Said { words: Vec::new(), seq: Some(seq), is_last: true }).await;
+        self.all_said_for(seq, Vec::new()).await;
     }
 
-    /// Says `answer` past everything that waits: for refusals, which belong to no group.
-    pub async fn refuse(&self, answer: Outbound) {
-        if self.asides.send(answer).await.is_err() {
+    /// The same; and with it the stanzas of `tickets` are handled.
+    pub async fn all_said_for(&self, seq: i64, tickets: Vec<Ticket>) {
+        self.queue(Said { seq: Some(seq), is_last: true, tickets, ..Said::default() }).await;
+    }
+
+    /// Stanzas that led to no words of a group of their own are handled.
+    pub async fn settle(&self, tickets: Vec<Ticket>) {
+        if !tickets.is_empty() {
+            self.queue(Said { tickets, ..Said::default() }).await;
+        }
+    }
+
+    /// Waits until everything said before is handed on, or the connection it was said on is lost.
+    pub async fn drained(&self) {
+        let (told, drained) = oneshot::channel();
+        self.queue(Said { drained: Some(told), ..Said::default() }).await;
+        let _ = drained.await;
+    }
+
+    /// Says `answer` past everything that waits: for refusals, which belong to no group. The stanza of `ticket` is
+    /// handled with it.
+    pub async fn refuse(&self, answer: Option<Outbound>, ticket: Option<Ticket>) {
+        if self.asides.send(aside(answer, ticket)).await.is_err() {
             debug!("the stream is closed; a refusal is not sent");
         }
     }
@@ -207,6 +313,17 @@ impl StreamHandle {
         if self.said.send(said).await.is_err() {
             debug!("the stream is closed; some words are not sent");
         }
+    }
+
+    /// What the store is to say of the relay's stanzas once the records of `tickets` are durable; nothing where there
+    /// is no relay.
+    pub fn handled_with(&self, tickets: &[Ticket]) -> Option<String> {
+        self.ledger.text_with(tickets)
+    }
+
+    /// The records of `tickets` are durable.
+    pub fn note_stored(&self, tickets: &[Ticket]) {
+        self.ledger.store(tickets);
     }
 
     /// How the stream stands, and news of it.
@@ -228,9 +345,33 @@ impl StreamHandle {
 
     /// Says what waits, sees it handed on (2 s at most), closes the stream. Without a connection it closes at once.
     pub async fn close(&self) {
-        self.closing.send_replace(true);
+        self.wish.send_replace(Wish::Close);
+        self.closed().await;
+    }
+
+    /// Says nothing more, from this moment on, and is gone.
+    pub fn cut(&self) {
+        self.wish.send_replace(Wish::Cut);
+    }
+
+    /// Says nothing more and is read until the server ends it, as it does where a newcomer replaces.
+    pub fn retire(&self) {
+        self.wish.send_replace(Wish::Retire);
+    }
+
+    /// The same, but the server would not end it: we do.
+    pub fn leave(&self) {
+        self.wish.send_replace(Wish::Leave);
+    }
+
+    /// Waits until it is closed, for a while.
+    pub async fn closed(&self) {
         let mut state = self.state.clone();
         // Either it is closed or its task is gone; both are the end.
         let _ = timeout(CLOSE_PATIENCE, state.wait_for(|state| matches!(state, StreamState::Closed))).await;
     }
+}
+
+fn aside(answer: Option<Outbound>, ticket: Option<Ticket>) -> Said {
+    Said { words: answer.into_iter().collect(), tickets: ticket.into_iter().collect(), ..Said::default() }
 }

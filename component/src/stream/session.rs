@@ -1,28 +1,28 @@
 //! One stream after the other: attach, read and speak until it ends, wait a little, attach again.
+//!
+//! A relay is tried before any server. Where it was away and is back, the stream moves over to it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::random_range;
-use tandem_muc_core::stanza::{Condition, Inbound, Outbound, StanzaError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
 
 use super::connect::{self, Attached};
-use super::framer::Framer;
-use super::mark::Mark;
+use super::ledger::Ledger;
 use super::pulse::Pulse;
-use super::read::{Heard, hear};
+use super::reader::Reader;
+use super::relayed;
+use super::standby::Warm;
 use super::trouble::{Cause, Trouble};
 use super::window::Window;
 use super::writer::{Inlet, Writer};
-use super::{Pace, StreamConfig, StreamHandle, StreamState, socket};
+use super::{Claim, Gate, Pace, Received, Reign, Said, StreamConfig, StreamHandle, StreamState, Welcome, Wish};
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
@@ -32,96 +32,192 @@ const LASTED: Duration = Duration::from_secs(10);
 const ASIDES_MAX: usize = 256;
 /// Marks on their way from reader to writer: many more than a window has.
 const MARKS_MAX: usize = 1024;
-/// Without marks silence proves little; after this long a new connection is cheap insurance.
-const SILENCE_WITHOUT_MARKS: Duration = Duration::from_secs(300);
 /// The server's goodbye is awaited this long.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// How often a relay that was away is looked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The task behind a [`StreamHandle`].
 pub(super) struct Session {
     config: StreamConfig,
     pace: Pace,
-    epoch: u64,
+    request: Request,
+    gate: Gate,
+    warm: Option<Warm>,
     inlet: Inlet,
-    asides: mpsc::Sender<Outbound>,
-    inbound: mpsc::Sender<Inbound>,
+    asides: mpsc::Sender<Said>,
+    inbound: mpsc::Sender<Received>,
     state: watch::Sender<StreamState>,
-    closing: watch::Receiver<bool>,
+    wish: watch::Receiver<Wish>,
+    /// When somebody else was let in our place: then only a lease renewed since lets us try again.
+    replaced_at: Option<Instant>,
+}
+
+/// What a relay is asked with.
+#[derive(Clone)]
+struct Request {
+    domain: String,
+    claim: Claim,
+    ledger: Ledger,
+    patience: Duration,
+}
+
+/// A stream stanzas can flow on.
+struct Open {
+    attached: Attached,
+    relay: Option<Welcome>,
 }
 
 /// How one connection ended.
 enum End {
     /// As wanted.
     Closed,
+    /// The relay is back.
+    Moved(Box<Open>),
     Broken(Cause),
 }
 
 impl Session {
-    pub(super) fn new(config: StreamConfig, pace: Pace, epoch: u64) -> (Self, StreamHandle, mpsc::Receiver<Inbound>) {
+    pub(super) fn new(
+        config: StreamConfig,
+        pace: Pace,
+        reign: Reign,
+    ) -> (Self, StreamHandle, mpsc::Receiver<Received>) {
         let (said, said_out) = mpsc::channel(pace.said_max.max(1));
         let (asides, asides_out) = mpsc::channel(ASIDES_MAX);
         let (inbound, inbound_out) = mpsc::channel(pace.inbound_max.max(1));
         let (state, state_out) = watch::channel(StreamState::Connecting { last_trouble: None });
         let (marked, marked_out) = watch::channel(None);
-        let (closing, closing_out) = watch::channel(false);
+        let (wish, wish_out) = watch::channel(Wish::Stay);
+        let Reign { claim, gate, handled, warm } = reign;
+        let ledger = Ledger::inherit(handled.as_deref());
         let inlet = Inlet {
             said: said_out,
             asides: asides_out,
-            closing: closing_out.clone(),
+            wish: wish_out.clone(),
             window: Window::new(pace.window),
             marked,
             has_warned: false,
+            gate: gate.clone(),
+            ledger: ledger.clone(),
         };
-        let handle = StreamHandle { said, asides: asides.clone(), state: state_out, marked: marked_out, closing };
-        let session = Self { config, pace, epoch, inlet, asides, inbound, state, closing: closing_out };
+        let handle = StreamHandle {
+            said,
+            asides: asides.clone(),
+            state: state_out,
+            marked: marked_out,
+            wish,
+            ledger: ledger.clone(),
+        };
+        let request = Request { domain: config.domain.clone(), claim, ledger, patience: pace.step_patience };
+        let (wish, replaced_at) = (wish_out, None);
+        let session = Self { config, pace, request, gate, warm, inlet, asides, inbound, state, wish, replaced_at };
         (session, handle, inbound_out)
     }
 
     /// Keeps a stream open until it is to be closed.
     pub(super) async fn run(mut self) {
-        let mut closing = self.closing.clone();
+        let mut wish = self.wish.clone();
         let mut pause = self.pace.pause_min;
-        loop {
-            let attached = tokio::select! {
-                attached = connect::attach(&self.config, self.pace.step_patience) => attached,
-                // A dropped handle closes as well.
-                _ = closing.wait_for(|is_closing| *is_closing) => break,
+        let mut moved = None;
+        let last = loop {
+            let opened = match moved.take() {
+                Some(open) => Ok(open),
+                None => tokio::select! {
+                    opened = self.open() => opened,
+                    // A dropped handle closes as well.
+                    _ = wish.wait_for(|wish| *wish != Wish::Stay) => break StreamState::Closed,
+                },
             };
-            let trouble = match attached {
-                Ok(attached) => {
-                    let since = Instant::now();
-                    let Some(trouble) = self.hold(attached, since).await else { break };
-                    if since.elapsed() >= LASTED {
-                        pause = self.pace.pause_min;
+            let trouble = match opened {
+                Ok(open) => {
+                    let (since, server) = (Instant::now(), open.attached.server.clone());
+                    match self.hold(open, since).await {
+                        End::Closed => break StreamState::Closed,
+                        End::Moved(open) => {
+                            moved = Some(*open);
+                            continue;
+                        }
+                        End::Broken(cause) => {
+                            if since.elapsed() >= LASTED {
+                                pause = self.pace.pause_min;
+                            }
+                            Trouble { domain: self.config.domain.clone(), server, cause }
+                        }
                     }
-                    trouble
                 }
                 Err(trouble) => trouble,
             };
+            if let Cause::Outdated(highest) = trouble.cause {
+                warn!("{trouble}");
+                break StreamState::Outdated { highest };
+            }
             let wait = if trouble.cause.is_lasting() { PAUSE_MAX } else { jittered(pause) };
             warn!(again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "{trouble}");
             self.state.send_replace(StreamState::Connecting { last_trouble: Some(trouble) });
             pause = PAUSE_MAX.min(pause * 2);
             tokio::select! {
                 () = sleep(wait) => {}
-                _ = closing.wait_for(|is_closing| *is_closing) => break,
+                _ = wish.wait_for(|wish| *wish != Wish::Stay) => break StreamState::Closed,
             }
-        }
-        self.state.send_replace(StreamState::Closed);
+        };
+        // Whoever is told of the end finds nothing more to read.
+        drop(self.inbound);
+        self.state.send_replace(last);
     }
 
-    /// Reads and speaks on one connection; gives the trouble it ended with, if it was not meant to end.
-    async fn hold(&mut self, attached: Attached, since: Instant) -> Option<Trouble> {
-        let Attached { socket, framer, server } = attached;
-        info!(domain = %self.config.domain, server, "the stream is open");
-        self.state.send_replace(StreamState::Attached { server: server.clone(), since });
-        match self.converse(socket, framer).await {
-            End::Closed => None,
-            End::Broken(cause) => Some(Trouble { domain: self.config.domain.clone(), server, cause }),
+    /// Attaches through the relay, else to the server. Not without a lease: who was put out by another waits for proof
+    /// that it was no successor.
+    async fn open(&mut self) -> Result<Open, Trouble> {
+        self.gate.opened().await;
+        if let Some(at) = self.replaced_at {
+            self.gate.renewed_after(at).await;
+        }
+        let mut refusal = None;
+        if !self.config.relays.is_empty() {
+            let warm = match self.warm.take() {
+                Some(Warm(attached)) => Ok(attached),
+                None => connect::shake_hands_with_relay(&self.config, self.pace.step_patience).await,
+            };
+            let trouble = match warm {
+                Ok(attached) => match self.request.put(attached).await {
+                    Ok(open) => return Ok(open),
+                    Err(trouble) => trouble,
+                },
+                Err(trouble) => trouble,
+            };
+            // Past a relay that knows better, or another pair's, nobody attaches.
+            if matches!(trouble.cause, Cause::Outdated(_) | Cause::OtherDatabase) || self.config.servers.is_empty() {
+                return Err(trouble);
+            }
+            refusal = Some(trouble);
+        }
+        match connect::attach(&self.config, self.pace.step_patience).await {
+            Ok(attached) => Ok(Open { attached, relay: None }),
+            Err(trouble) => Err(refusal.unwrap_or(trouble)),
         }
     }
 
-    async fn converse(&mut self, socket: TcpStream, framer: Framer) -> End {
+    /// Reads and speaks on one connection until it ends.
+    async fn hold(&mut self, open: Open, since: Instant) -> End {
+        let Open { attached, relay } = open;
+        let server = attached.server.clone();
+        match relay {
+            Some(Welcome { held, bounced, .. }) => {
+                info!(domain = %self.config.domain, server, held, bounced, "the stream is open, through the relay");
+            }
+            None => info!(domain = %self.config.domain, server, "the stream is open"),
+        }
+        self.state.send_replace(StreamState::Attached { server, since: since.into_std(), relay });
+        let end = self.converse(attached, relay).await;
+        if matches!(end, End::Broken(Cause::Conflict)) {
+            self.replaced_at = Some(Instant::now());
+        }
+        end
+    }
+
+    async fn converse(&mut self, attached: Attached, relay: Option<Welcome>) -> End {
+        let Attached { socket, framer, .. } = attached;
         let (read_half, write_half) = socket.into_split();
         let pulse = Arc::new(Pulse::new());
         let (marks, marks_out) = mpsc::channel(MARKS_MAX);
@@ -134,26 +230,97 @@ impl Session {
             marks,
             pulse: Arc::clone(&pulse),
             silence: self.pace.keepalive + self.pace.mark_patience,
+            ledger: self.request.ledger.clone(),
+            next: relay.map(|welcome| welcome.next),
         };
         let mut reading = tokio::spawn(reader.run());
         let _guard = AbortOnDrop(reading.abort_handle());
-        let writer =
-            Writer::new(&self.config.domain, self.pace, self.epoch, write_half, &mut self.inlet, marks_out, &pulse);
-        tokio::select! {
-            cause = &mut reading => End::Broken(cause.unwrap_or_else(|why| Cause::Closed(why.to_string()))),
-            spoken = writer.run() => match spoken {
-                Ok(()) => {
-                    let _ = timeout(GOODBYE, reading).await;
-                    End::Closed
+        let epoch = self.request.claim.epoch;
+        let is_relayed = relay.is_some();
+        let (domain, wish) = (&self.config.domain, &mut self.wish);
+        let mut writer =
+            Writer::new(domain, self.pace, epoch, is_relayed, write_half, &mut self.inlet, marks_out, &pulse);
+        loop {
+            tokio::select! {
+                biased;
+                cause = &mut reading => {
+                    return End::Broken(cause.unwrap_or_else(|why| Cause::Closed(why.to_string())));
                 }
-                // What the server said before it hung up tells more than the write that failed.
-                Err(cause) => match timeout(GOODBYE, reading).await {
-                    Ok(Ok(cause @ (Cause::Conflict | Cause::NotAuthorized | Cause::HostUnknown | Cause::Closed(_)))) => End::Broken(cause),
-                    _ => End::Broken(cause),
+                // A dropped handle says what it was given; the writer sees to that.
+                Ok(wanted) = any_of(wish, &[Wish::Retire, Wish::Leave, Wish::Cut]) => {
+                    if wanted != Wish::Cut {
+                        read_to_the_end(&mut reading, &mut writer, wish).await;
+                    }
+                    return End::Closed;
+                }
+                spoken = writer.run() => return match spoken {
+                    Ok(()) => {
+                        let _ = timeout(GOODBYE, reading).await;
+                        End::Closed
+                    }
+                    // What the server said before it hung up tells more than the write that failed.
+                    Err(cause) => match timeout(GOODBYE, reading).await {
+                        Ok(Ok(cause @ (Cause::Conflict | Cause::NotAuthorized | Cause::HostUnknown | Cause::Closed(_)))) => End::Broken(cause),
+                        _ => End::Broken(cause),
+                    },
                 },
-            },
+                attached = relay_is_back(&self.config, self.pace.step_patience), if !is_relayed && !self.config.relays.is_empty() => {
+                    match self.request.put(attached).await {
+                        Ok(open) => {
+                            info!(domain, "the relay is back; moving over to it");
+                            let _ = writer.farewell().await;
+                            let _ = timeout(GOODBYE, &mut reading).await;
+                            return End::Moved(Box::new(open));
+                        }
+                        Err(Trouble { cause: cause @ (Cause::Outdated(_) | Cause::OtherDatabase), .. }) => return End::Broken(cause),
+                        Err(trouble) => warn!("{trouble}"),
+                    }
+                }
+            }
         }
     }
+}
+
+impl Request {
+    /// Asks the relay to attach us on a stream that has shaken hands.
+    async fn put(&self, mut attached: Attached) -> Result<Open, Trouble> {
+        let server = attached.server.clone();
+        let trouble = |cause| Trouble { domain: self.domain.clone(), server, cause };
+        let Some(boot) = attached.relay.as_ref().map(|greeting| greeting.boot.clone()) else {
+            return Err(trouble(Cause::NoRelay));
+        };
+        let handled = self.ledger.received(&boot);
+        match relayed::attach(&mut attached, &self.claim, &boot, &handled, self.patience).await {
+            Ok(welcome) => Ok(Open { attached, relay: Some(welcome) }),
+            Err(cause) => Err(trouble(cause)),
+        }
+    }
+}
+
+/// Comes with a relay that has shaken hands.
+async fn relay_is_back(config: &StreamConfig, patience: Duration) -> Attached {
+    loop {
+        sleep(LOOK).await;
+        if let Ok(attached) = connect::shake_hands_with_relay(config, patience).await {
+            return attached;
+        }
+    }
+}
+
+/// Reads on until the server ends the stream, or until we are to end it.
+async fn read_to_the_end(reading: &mut JoinHandle<Cause>, writer: &mut Writer<'_>, wish: &mut watch::Receiver<Wish>) {
+    tokio::select! {
+        _ = &mut *reading => {}
+        wanted = any_of(wish, &[Wish::Leave, Wish::Cut]) => if let Ok(Wish::Leave) = wanted {
+            let _ = writer.farewell().await;
+            let _ = timeout(GOODBYE, reading).await;
+        }
+    }
+}
+
+/// Waits for one of these wishes; an error when nobody can wish any more.
+async fn any_of(wish: &mut watch::Receiver<Wish>, these: &[Wish]) -> Result<Wish, watch::error::RecvError> {
+    wish.wait_for(|wish| these.contains(wish)).await.map(|wish| *wish)
 }
 
 struct AbortOnDrop(AbortHandle);
@@ -179,97 +346,4 @@ pub(crate) async fn leave(mut socket: TcpStream) {
     };
     // Whether the server answers the goodbye changes nothing.
     let _ = timeout(GOODBYE, goodbye).await;
-}
-
-/// The reading end of one connection.
-struct Reader {
-    socket: OwnedReadHalf,
-    framer: Framer,
-    domain: String,
-    inbound: mpsc::Sender<Inbound>,
-    asides: mpsc::Sender<Outbound>,
-    marks: mpsc::Sender<Mark>,
-    pulse: Arc<Pulse>,
-    /// No byte for this long is silence.
-    silence: Duration,
-}
-
-impl Reader {
-    /// Reads until the stream ends; says why it did.
-    async fn run(mut self) -> Cause {
-        loop {
-            if let Err(cause) = self.frames().await {
-                return cause;
-            }
-            match timeout(self.patience(), self.socket.read_buf(self.framer.space())).await {
-                Ok(Ok(0)) => return Cause::Closed("it hung up".to_owned()),
-                Ok(Ok(_)) => {
-                    self.pulse.heard();
-                    socket::acknowledge_at_once(self.socket.as_ref());
-                }
-                Ok(Err(why)) => return Cause::Closed(why.to_string()),
-                // Asked again: the writer may have found out meanwhile that silence proves little.
-                Err(_) if self.pulse.silence() >= self.patience() => return Cause::Silence(self.patience()),
-                Err(_) => {}
-            }
-        }
-    }
-
-    fn patience(&self) -> Duration {
-        if self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
-    }
-
-    /// Passes on every whole stanza that was read.
-    async fn frames(&mut self) -> Result<(), Cause> {
-        loop {
-            let heard = match self.framer.frame() {
-                Ok(None) => return Ok(()),
-                Ok(Some(frame)) => hear(frame, &self.domain),
-                Err(why) => return Err(Cause::Closed(why.to_string())),
-            };
-            match heard {
-                Heard::Stanza(inbound) => self.pass_on(*inbound).await,
-                Heard::Mark(mark) => self.note(mark),
-                Heard::Refuse(answer) => self.refuse(*answer),
-                Heard::Ignored(why) => debug!(domain = self.domain, why, "a stanza is ignored"),
-                Heard::End => return Err(Cause::Closed("it said goodbye".to_owned())),
-                Heard::Error(condition) => return Err(connect::refused(&condition)),
-            }
-        }
-    }
-
-    async fn pass_on(&self, inbound: Inbound) {
-        let inbound = match self.inbound.try_send(inbound) {
-            Ok(()) => return,
-            Err(TrySendError::Full(inbound) | TrySendError::Closed(inbound)) => inbound,
-        };
-        self.pulse.hold_up(true);
-        let passed = self.inbound.send(inbound).await;
-        self.pulse.hold_up(false);
-        self.pulse.heard();
-        if let Err(back) = passed {
-            self.put_off(&back.0);
-        }
-    }
-
-    /// Nobody takes stanzas any more, but last words and their marks are still on their way. The condition is the one
-    /// a self-ping may get without its client leaving the room (XEP-0410 §3.2).
-    fn put_off(&self, inbound: &Inbound) {
-        let why = StanzaError::new(Condition::RemoteServerTimeout, "The service is restarting; please try again soon.");
-        if let Some(answer) = inbound.error(&why) {
-            self.refuse(answer);
-        }
-    }
-
-    fn note(&self, mark: Mark) {
-        if self.marks.try_send(mark).is_err() {
-            debug!(domain = self.domain, "a mark is left out; the next one covers it");
-        }
-    }
-
-    fn refuse(&self, answer: Outbound) {
-        if self.asides.try_send(answer).is_err() {
-            debug!(domain = self.domain, "a bad stanza goes unanswered: too many of them wait");
-        }
-    }
 }

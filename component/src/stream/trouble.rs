@@ -29,6 +29,12 @@ pub enum Cause {
     Unreachable(String),
     /// The server did not answer within this time.
     Silence(Duration),
+    /// The relay knows a higher epoch than ours: another node serves.
+    Outdated(u64),
+    /// The relay serves nodes of another database.
+    OtherDatabase,
+    /// What is configured as a relay is none.
+    NoRelay,
     /// The server ended the stream; this is what it said, or how the connection ended.
     Closed(String),
 }
@@ -52,6 +58,15 @@ impl Cause {
                 "{server} said nothing to {domain} for {} ms; see that the address is its component port and that it does not hang",
                 patience.as_millis()
             ),
+            Self::Outdated(highest) => format!(
+                "{server} serves epoch {highest} of {domain} and refuses this node's, which is older; another node has taken over"
+            ),
+            Self::OtherDatabase => format!(
+                "{server} serves {domain} for nodes of another database; the same domain is configured for two pairs, or store.url differs"
+            ),
+            Self::NoRelay => format!(
+                "{server} is configured as a relay of {domain} and is none; put its address under server, or start tandem-muc relay there"
+            ),
             Self::Closed(why) => format!("{server} ended the stream of {domain} ({why}); its log says more"),
         }
     }
@@ -59,8 +74,8 @@ impl Cause {
     /// Whether only a change of configuration can help, so that trying again soon is pointless.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::NotAuthorized | Self::HostUnknown => true,
-            Self::Conflict | Self::Unreachable(_) | Self::Silence(_) | Self::Closed(_) => false,
+            Self::NotAuthorized | Self::HostUnknown | Self::OtherDatabase | Self::NoRelay => true,
+            Self::Conflict | Self::Unreachable(_) | Self::Silence(_) | Self::Outdated(_) | Self::Closed(_) => false,
         }
     }
 }

@@ -79,6 +79,11 @@ impl Window {
         self.trust
     }
 
+    /// The highest sequence written in full on this connection.
+    pub(super) fn written_seq(&self) -> Option<i64> {
+        self.written_seq
+    }
+
     /// The highest sequence known to be handed on.
     pub(super) fn handed_on_seq(&self) -> Option<i64> {
         self.handed_on_seq
@@ -218,7 +223,7 @@ mod tests {
             stanza: Stanza::new(Kind::Message, Type::None, jid.clone()).with_id(Some((*id).to_owned())),
             to: Audience::One(jid.clone()),
         });
-        Said { words: words.collect(), seq, is_last: seq.is_some() }
+        Said { words: words.collect(), seq, is_last: seq.is_some(), ..Said::default() }
     }
 
     fn written(window: &mut Window) -> Vec<String> {
@@ -290,7 +295,7 @@ mod tests {
         let mark = window.mark(7);
         window.returned(mark);
         assert_eq!(window.handed_on_seq(), Some(1));
-        window.push(Said { words: Vec::new(), seq: Some(2), is_last: true });
+        window.push(Said { words: Vec::new(), seq: Some(2), is_last: true, ..Said::default() });
         assert_eq!(window.handed_on_seq(), Some(2));
     }
 

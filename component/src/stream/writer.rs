@@ -9,16 +9,17 @@ use std::time::Duration;
 use tandem_muc_core::stanza::{Condition, Kind, Outbound, Stanza, StanzaError, Type, render, write_address};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
+use super::ledger::Ledger;
 use super::mark::Mark;
 use super::padding::Burst;
 use super::pulse::Pulse;
 use super::trouble::Cause;
 use super::window::{Trust, Window};
-use super::{Pace, Said};
+use super::{Gate, Pace, Said, Ticket, Wish, relayed};
 
 /// Written in one go; one write for each stanza instead costs a factor 30. Half of a first-level cache: 64 KiB, which
 /// leaves it, costs a fifth of the fan-out (`make bench`).
@@ -37,31 +38,29 @@ const LAST_MARK: Duration = Duration::from_secs(2);
 pub(super) struct Inlet {
     pub(super) said: mpsc::Receiver<Said>,
     /// Answers of the reader's own: refusals, never durable.
-    pub(super) asides: mpsc::Receiver<Outbound>,
-    pub(super) closing: watch::Receiver<bool>,
+    pub(super) asides: mpsc::Receiver<Said>,
+    pub(super) wish: watch::Receiver<Wish>,
     pub(super) window: Window,
     pub(super) marked: watch::Sender<Option<i64>>,
     pub(super) has_warned: bool,
+    pub(super) gate: Gate,
+    pub(super) ledger: Ledger,
 }
 
 impl Inlet {
     fn try_next(&mut self) -> Option<Said> {
         match self.asides.try_recv() {
-            Ok(outbound) => Some(aside(outbound)),
+            Ok(aside) => Some(aside),
             Err(_) => self.said.try_recv().ok(),
         }
     }
 
-    async fn next(said: &mut mpsc::Receiver<Said>, asides: &mut mpsc::Receiver<Outbound>) -> Option<Said> {
+    async fn next(said: &mut mpsc::Receiver<Said>, asides: &mut mpsc::Receiver<Said>) -> Option<Said> {
         tokio::select! {
-            Some(outbound) = asides.recv() => Some(aside(outbound)),
+            Some(aside) = asides.recv() => Some(aside),
             said = said.recv() => said,
         }
     }
-}
-
-fn aside(outbound: Outbound) -> Said {
-    Said { words: vec![outbound], ..Said::default() }
 }
 
 /// What a waiting writer wakes up for.
@@ -88,13 +87,25 @@ pub(super) struct Writer<'a> {
     marked_at: Instant,
     /// When the closing began.
     closing_at: Option<Instant>,
+    /// Whether the other end is a relay, which is told what was said in full and what is handled.
+    is_relayed: bool,
+    /// Handled once everything taken in so far is written …
+    unsettled: Vec<Ticket>,
+    /// … and once that has left.
+    unflushed: Vec<Ticket>,
+    /// The last group a relay was told of.
+    told_seq: Option<i64>,
+    /// Who waits until all that was taken in is handed on.
+    drains: Vec<oneshot::Sender<()>>,
 }
 
 impl<'a> Writer<'a> {
+    #[expect(clippy::too_many_arguments, reason = "the ends of one connection, put together in one place")]
     pub(super) fn new(
         domain: &'a str,
         pace: Pace,
         epoch: u64,
+        is_relayed: bool,
         socket: OwnedWriteHalf,
         inlet: &'a mut Inlet,
         marks: mpsc::Receiver<Mark>,
@@ -115,6 +126,11 @@ impl<'a> Writer<'a> {
             spoke_at: now,
             marked_at: now,
             closing_at: None,
+            is_relayed,
+            unsettled: Vec::new(),
+            unflushed: Vec::new(),
+            told_seq: None,
+            drains: Vec::new(),
         }
     }
 
@@ -122,7 +138,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// Why the connection is of no use any more; what has no mark behind it is still in the window.
-    pub(super) async fn run(mut self) -> Result<(), Cause> {
+    pub(super) async fn run(&mut self) -> Result<(), Cause> {
         loop {
             self.speak().await.map_err(|why| Cause::Closed(why.to_string()))?;
             if self.is_done() {
@@ -140,22 +156,32 @@ impl<'a> Writer<'a> {
                 break;
             }
             if let Some(outbound) = self.inlet.window.next() {
-                put(outbound, self.domain, &mut self.burst, &mut self.buffer, &mut self.socket).await?;
+                let mut out = Out { buffer: &mut self.buffer, socket: &mut self.socket, gate: &mut self.inlet.gate };
+                put(outbound, self.domain, &mut self.burst, &mut out).await?;
                 self.spoke_at = Instant::now();
                 if self.inlet.window.unmarked() >= MARK_EVERY {
                     self.put_mark();
                 }
                 continue;
             }
+            self.put_receipts();
             let Some(said) = self.inlet.try_next() else { break };
-            self.inlet.window.push(said);
+            self.take(said);
             self.publish();
         }
+        self.put_receipts();
         self.put_due_mark();
         self.buffer.resize(self.buffer.len() + self.burst.padding(), b' ');
-        flush(&mut self.buffer, &mut self.socket).await?;
+        self.flush().await?;
+        self.inlet.ledger.settle(&self.unflushed);
+        self.unflushed.clear();
         self.inlet.window.trim();
         self.publish();
+        if self.inlet.window.is_empty() {
+            for told in self.drains.drain(..) {
+                let _ = told.send(());
+            }
+        }
         Ok(())
     }
 
@@ -169,10 +195,40 @@ impl<'a> Writer<'a> {
     fn put_due_mark(&mut self) {
         let now = Instant::now();
         let unmarked = self.inlet.window.unmarked() > 0;
-        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || self.closing_at.is_some());
+        let is_hurried = self.closing_at.is_some() || !self.drains.is_empty();
+        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || is_hurried);
         if is_quiet || now >= self.marked_at + self.pace.keepalive {
             self.put_mark();
         }
+    }
+
+    fn take(&mut self, mut said: Said) {
+        self.unsettled.append(&mut said.tickets);
+        self.drains.extend(said.drained.take());
+        self.inlet.window.push(said);
+    }
+
+    /// Tells a relay what it has been told in full, and what it may forget, once all that was taken in is written.
+    fn put_receipts(&mut self) {
+        if !self.inlet.window.is_all_written() {
+            return;
+        }
+        if !self.is_relayed {
+            return self.unsettled.clear();
+        }
+        let seq = self.inlet.window.written_seq();
+        if let Some(seq) = seq.filter(|_| seq > self.told_seq) {
+            relayed::write_said(seq, &mut self.buffer);
+            self.told_seq = Some(seq);
+        }
+        if !self.unsettled.is_empty() {
+            relayed::write_ack(&self.inlet.ledger.acknowledge(&self.unsettled), &mut self.buffer);
+            self.unflushed.append(&mut self.unsettled);
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        Out { buffer: &mut self.buffer, socket: &mut self.socket, gate: &mut self.inlet.gate }.flush().await
     }
 
     fn put_mark(&mut self) {
@@ -206,18 +262,18 @@ impl<'a> Writer<'a> {
         let may_speak = self.may_speak();
         let is_closing = self.closing_at.is_some();
         let may_take = may_speak && !is_closing && self.inlet.window.is_all_written();
-        let Inlet { said, asides, closing, .. } = &mut *self.inlet;
+        let Inlet { said, asides, wish, .. } = &mut *self.inlet;
         let news = tokio::select! {
             biased;
             Some(mark) = self.marks.recv() => News::Mark(mark),
             next = Inlet::next(said, asides), if may_take => next.map_or(News::Close, News::Said),
-            _ = closing.wait_for(|is_closing| *is_closing), if !is_closing => News::Close,
+            _ = wish.wait_for(|wish| *wish == Wish::Close), if !is_closing => News::Close,
             () = self.pulse.held_up(), if !may_speak => News::Time,
             () = sleep_until(wake_at) => News::Time,
         };
         match news {
             News::Mark(mark) => self.heard(mark),
-            News::Said(said) => self.inlet.window.push(said),
+            News::Said(said) => self.take(said),
             News::Close => self.begin_closing(),
             News::Time => self.look_at_marks()?,
         }
@@ -280,21 +336,37 @@ impl<'a> Writer<'a> {
             || window.trust() == Trust::Refused && window.is_all_written()
     }
 
-    async fn farewell(mut self) -> io::Result<()> {
-        self.buffer.extend_from_slice(b"</stream:stream>");
-        flush(&mut self.buffer, &mut self.socket).await?;
+    /// Says goodbye. Past the gate, for no words are in it; not in the middle of words that were held up there.
+    pub(super) async fn farewell(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            self.socket.write_all(b"</stream:stream>").await?;
+        }
         self.socket.shutdown().await
     }
 }
 
+/// Where rendered words go: out, while the gate is open.
+struct Out<'a> {
+    buffer: &'a mut Vec<u8>,
+    socket: &'a mut OwnedWriteHalf,
+    gate: &'a mut Gate,
+}
+
+impl Out<'_> {
+    /// Not a byte leaves while the lease is in doubt.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.gate.opened().await;
+        self.socket.write_all(self.buffer).await?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
 /// Appends one outbound, an addressee after the other, writing whenever enough came together.
-async fn put(
-    outbound: &Outbound,
-    domain: &str,
-    burst: &mut Burst,
-    buffer: &mut Vec<u8>,
-    socket: &mut OwnedWriteHalf,
-) -> io::Result<()> {
+async fn put(outbound: &Outbound, domain: &str, burst: &mut Burst, out: &mut Out<'_>) -> io::Result<()> {
     if outbound.stanza.from.domain() != domain {
         // Both servers close the stream on a sender that is not ours; one stanza is the smaller loss.
         error!(domain, from = %outbound.stanza.from, "a stanza from another domain is not sent");
@@ -310,18 +382,18 @@ async fn put(
     burst.count([&rendered.head, &rendered.tail], outbound.to.as_slice().len());
     let Some((last, others)) = outbound.to.as_slice().split_last() else { return Ok(()) };
     let seam = if others.is_empty() { String::new() } else { rendered.seam() };
-    buffer.extend_from_slice(rendered.head.as_bytes());
+    out.buffer.extend_from_slice(rendered.head.as_bytes());
     for to in others {
-        write_address(to, buffer);
-        buffer.extend_from_slice(seam.as_bytes());
-        if buffer.len() >= WRITE_BYTES {
-            flush(buffer, socket).await?;
+        write_address(to, out.buffer);
+        out.buffer.extend_from_slice(seam.as_bytes());
+        if out.buffer.len() >= WRITE_BYTES {
+            out.flush().await?;
         }
     }
-    write_address(last, buffer);
-    buffer.extend_from_slice(rendered.tail.as_bytes());
-    if buffer.len() >= WRITE_BYTES {
-        flush(buffer, socket).await?;
+    write_address(last, out.buffer);
+    out.buffer.extend_from_slice(rendered.tail.as_bytes());
+    if out.buffer.len() >= WRITE_BYTES {
+        out.flush().await?;
     }
     Ok(())
 }
@@ -332,10 +404,4 @@ fn too_long(stanza: &Stanza) -> Option<Stanza> {
     let why = StanzaError::new(Condition::ResourceConstraint, "The answer is too long to be sent.");
     let error = Stanza::new(Kind::Iq, Type::Error, stanza.from.clone()).with_id(stanza.id.clone());
     is_answer.then(|| error.with(why.to_element(stanza.from.bare_str())))
-}
-
-async fn flush(buffer: &mut Vec<u8>, socket: &mut OwnedWriteHalf) -> io::Result<()> {
-    socket.write_all(buffer).await?;
-    buffer.clear();
-    Ok(())
 }

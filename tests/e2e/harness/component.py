@@ -33,14 +33,15 @@ def binary() -> Path:
 class Component:
     """One node, described by its configuration file."""
 
-    def __init__(self, *, domain: str, secret: str, server_port: int, url: str | None = None, extra: dict | None = None, folder: Path | None = None):
+    def __init__(self, *, domain: str, secret: str, server_port: int, url: str | None = None, extra: dict | None = None, folder: Path | None = None, name: str = "a"):
+        self.name = name
         self.folder = folder or directory("component")
         self.database = self.folder / "rooms.db"
         self.http = ports.free()
         self.server_port = server_port
         self.config = self.folder / "component.toml"
         self.settings = {
-            "node": {"name": "a"},
+            "node": {"name": name},
             "store": {"url": url or f"sqlite:{self.database}"},
             "service": [
                 {"domain": domain, "home": "a", "server": [f"{ports.HOST}:{server_port}"], "secret": secret, "admins": ["admin@localhost"]}
@@ -51,7 +52,7 @@ class Component:
         for section, keys in (extra or {}).items():
             target = self.settings["service"][0] if section == "service" else self.settings.setdefault(section, {})
             target.update(keys)
-        self.process = Process("tandem-muc", [binary(), "run", "--config", self.config], log=self.folder / "component.log", cwd=self.folder)
+        self.process = Process(f"node {name}", [binary(), "run", "--config", self.config], log=self.folder / "component.log", cwd=self.folder)
 
     def write_config(self) -> None:
         self.config.write_text(toml(self.settings))
@@ -70,6 +71,11 @@ class Component:
     def is_ready(self) -> bool:
         return self.http_get("/ready")[0] == 200
 
+    def is_ready_for(self, domain: str) -> bool:
+        """Whether it says that it serves this one of its domains."""
+        text = self.http_get("/ready")[1]
+        return text.startswith("{") and any(each["domain"] == domain and each["ready"] for each in json.loads(text)["domains"])
+
     def http_get(self, path: str) -> tuple[int, str]:
         """Status and text; status 0 while nobody answers."""
         try:
@@ -87,6 +93,13 @@ class Component:
 
     def kill9(self) -> None:
         self.process.kill9()
+
+    def freeze(self) -> None:
+        """Stops it in mid-sentence, as a lost host or a stuck hypervisor would; its connections stay open."""
+        self.process.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.signal(signal.SIGCONT)
 
     def terminate(self, patience: float = 5) -> tuple[int, float]:
         """Asks it to end as systemd would; gives exit code and seconds."""

@@ -39,7 +39,7 @@ COMPONENT = """  - port: {port}
     max_stanza_size: infinity
     shaper: none
     global_routes: false
-    hosts: {{ "{domain}": {{ password: "{secret}" }} }}
+    hosts: {{ {hosts} }}
 """
 
 
@@ -77,9 +77,8 @@ class Ejabberd:
             bundle = self._dir / "server.pem"
             bundle.write_text(pair[0].read_text() + pair[1].read_text())
             tls = f'certfiles: ["{bundle}"]'
-        components = "".join(
-            COMPONENT.format(port=self.component, domain=domain, secret=secret) for domain, secret in self.domains.items()
-        )
+        hosts = ", ".join(f'"{domain}": {{ password: "{secret}" }}' for domain, secret in self.domains.items())
+        components = COMPONENT.format(port=self.component, hosts=hosts)
         return CONFIG.format(
             host=self.host, c2s=self.c2s, tls=tls, starttls=", starttls: true" if pair else "", components=components
         )

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tandem_muc_core::pair::{Event, Level, Opening};
 use tandem_muc_core::record::Record;
-use tandem_muc_core::relay::{Attach, Reason};
+use tandem_muc_core::relay::{Attach, Reason, Welcome};
 use tandem_muc_core::room::{Input, Outcome, Room};
 use tandem_muc_core::stanza::{Audience, Condition, Inbound, Kind, Outbound, Stanza, StanzaError, Type};
 use tandem_muc_core::time::Now;
@@ -30,16 +30,7 @@ impl Brain {
         match down {
             Down::Open if self.level == Level::Relay => self.attach(stream),
             Down::Open => self.attached(now, stream),
-            Down::Welcome(welcome) => {
-                self.with_reign(|reign| {
-                    reign.note_boot(&welcome.boot);
-                    reign.upcoming = welcome.next;
-                    // Groups that this database does not know are of a time that it forgot.
-                    reign.relay_mark = welcome.mark.filter(|mark| *mark <= reign.seq);
-                    reign.unhandled.clear();
-                });
-                self.attached(now, stream);
-            }
+            Down::Welcome(welcome) => self.welcomed(now, stream, &welcome),
             Down::Refused(refusal) if refusal.reason == Reason::Epoch => {
                 self.heard.push(Event::Outdated(refusal.highest.cast_signed()));
             }
@@ -61,6 +52,19 @@ impl Brain {
         let handled = handled.filter(|_| flaw != Flaw::ForgetsNumbers);
         let attach = Attach { epoch: reign.epoch.unsigned_abs(), node, database: "one".into(), handled };
         self.deeds.push(Deed::Write(stream, Up::Attach(attach)));
+    }
+
+    fn welcomed(&mut self, now: Now, stream: u64, welcome: &Welcome) {
+        let Some(reign) = &mut self.reign else { return };
+        reign.note_boot(&welcome.boot);
+        reign.upcoming = welcome.next;
+        // Groups that this database does not know are of a time that it forgot; the relay is told so.
+        reign.relay_mark = welcome.mark.filter(|mark| *mark <= reign.seq);
+        if reign.relay_mark < welcome.mark {
+            self.deeds.push(Deed::Write(stream, Up::Said(reign.stored_mark)));
+        }
+        reign.unhandled.clear();
+        self.attached(now, stream);
     }
 
     fn attached(&mut self, _: Now, stream: u64) {

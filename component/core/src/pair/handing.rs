@@ -100,6 +100,7 @@ impl Pair {
         (self.has_lock, self.is_seeking) = (false, false);
         self.seek_from = Moment(now.0 + self.terms.lease_ms);
         self.ask_from = self.seek_from;
+        self.handed = Some(handed);
         let twin = self.terms.twin.clone().unwrap_or_default();
         self.know_lease(now, twin.clone(), handed);
         if let Some(order) = self.order.take() {

@@ -54,6 +54,11 @@ impl Pair {
             self.was_handed = is_ours(lease) && (self.was_handed || (came_by_itself && is_new && !was_ours));
         }
         self.lease_seen_at = Some(now);
+        // Taken up: the lock is the other's, and this node waits for it again.
+        if self.handed.is_some_and(|handed| lease.is_some_and(|lease| lease.epoch > handed)) {
+            self.handed = None;
+            (self.seek_from, self.ask_from) = (now, now);
+        }
         self.seen.lease = lease.cloned();
         self.epoch_max = self.epoch_max.max(lease.map_or(0, |lease| lease.epoch));
     }
@@ -67,7 +72,7 @@ impl Pair {
     }
 
     /// Who has the lease, if somebody does.
-    pub(super) fn holder(&self) -> Option<&str> {
+    pub fn holder(&self) -> Option<&str> {
         self.seen.lease.as_ref()?.owner.as_deref()
     }
 

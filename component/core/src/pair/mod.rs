@@ -109,6 +109,8 @@ pub struct Pair {
     blind: Option<String>,
     has_lock: bool,
     is_seeking: bool,
+    /// The epoch this node gave the lease away in, until the other has taken it up.
+    handed: Option<i64>,
     /// Not before.
     seek_from: Moment,
     ask_from: Moment,
@@ -151,6 +153,7 @@ impl Pair {
             blind: None,
             has_lock: false,
             is_seeking: false,
+            handed: None,
             seek_from: Moment(0),
             ask_from: Moment(0),
             level: None,

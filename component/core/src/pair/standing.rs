@@ -112,7 +112,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub(super) fn initial() -> Standing {
+    /// Of a node that has just started.
+    pub fn initial() -> Standing {
         Standing { state: State::Initializing, reason: Reason::Initialization, why: "starting".into() }
     }
 }
@@ -193,7 +194,9 @@ impl Pair {
         }
         let idle = self.seen.is_idle && self.is_home();
         if let Some((reason, why)) = self.obstacle_here(now) {
-            let state = match (idle, self.is_home(), self.is_held_by_twin()) {
+            // A holder that no longer renews serves nobody: who may not take over says that nobody does.
+            let is_served = self.is_held_by_twin() && self.right_by_time(now).is_none();
+            let state = match (idle, self.is_home(), is_served) {
                 (true, ..) => State::Idle,
                 (false, true, true) => State::FailedOver,
                 (false, false, true) if reason != Reason::TakeOverFailed => State::Normal,

@@ -14,11 +14,13 @@ mod event;
 mod held;
 mod numbers;
 mod server;
+mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 
 pub use event::{Action, Attach, Closing, Event, Link, Reason, Refusal, Welcome};
 pub use numbers::{Numbers, NumbersError, RANGES_MAX};
+pub use view::{Counts, HolderSeen};
 
 use crate::time::Moment;
 use held::{Held, Kept};
@@ -63,9 +65,9 @@ pub struct Relay<T> {
     next: u64,
     /// Returned marks for the holder, each with the number that comes behind it.
     marks: VecDeque<(u64, T)>,
-    /// The highest group said in full.
+    /// The last group said in full.
     said: Option<i64>,
-    /// The highest group that a returned mark proves to have been handed on.
+    /// The last group that a returned mark proves to have been handed on.
     proven: Option<i64>,
     server: Server,
     /// Since when nobody holds the domain that somebody held.
@@ -84,23 +86,6 @@ struct Holder {
     expected: u64,
 }
 
-/// What happened so far, in stanzas.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// Came in and got a number.
-    pub numbered: u64,
-    /// Sent to a holder, replays included.
-    pub forwarded: u64,
-    /// Of these, sent before to an earlier holder, or to the same one under an earlier attachment.
-    pub replayed: u64,
-    /// Answered with an error because nobody took them in time.
-    pub bounced: u64,
-    /// Left out because nobody took them in time and nothing may answer them: errors and results.
-    pub dropped: u64,
-    /// Attachments granted.
-    pub attached: u64,
-}
-
 /// One stanza on its way to the holder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Forward<T> {
@@ -110,17 +95,6 @@ pub struct Forward<T> {
     pub at: Option<u64>,
     /// The stanza.
     pub stanza: T,
-}
-
-/// Who holds the domain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HolderSeen<'a> {
-    /// The node's name.
-    pub node: &'a str,
-    /// The epoch it attached with.
-    pub epoch: u64,
-    /// Stanzas sent to it and not yet acknowledged.
-    pub unacknowledged: usize,
 }
 
 impl<T: Clone> Relay<T> {
@@ -158,8 +132,10 @@ impl<T: Clone> Relay<T> {
             Event::Attach(link, attach) => self.attach(now, link, attach, out),
             Event::Ack(link, numbers) => self.acknowledged(link, &numbers),
             Event::Said(link, seq) => {
+                // A lower one than before: the database went back, and counts its groups anew.
                 if self.speaks(link) {
-                    self.said = self.said.max(Some(seq));
+                    self.said = Some(seq);
+                    self.proven = self.proven.min(Some(seq));
                 }
             }
             Event::Left(link) => self.left(now, link, out),
@@ -202,52 +178,6 @@ impl<T: Clone> Relay<T> {
     pub fn wake(&self) -> Option<Moment> {
         let bounce_at = self.held.oldest().and_then(|oldest| self.ends_at(oldest));
         [bounce_at, self.server.retry_at()].into_iter().flatten().min()
-    }
-
-    /// This boot's word.
-    pub fn boot(&self) -> &str {
-        &self.boot
-    }
-
-    /// The highest epoch seen; 0 before the first.
-    pub fn highest(&self) -> u64 {
-        self.highest
-    }
-
-    /// Who holds the domain.
-    pub fn holder(&self) -> Option<HolderSeen<'_>> {
-        let holder = self.holder.as_ref()?;
-        Some(HolderSeen { node: &holder.node, epoch: holder.epoch, unacknowledged: self.held.sent() })
-    }
-
-    /// Nodes that are linked and do not hold the domain.
-    pub fn standbys(&self) -> usize {
-        self.links.len() - usize::from(self.holder.is_some())
-    }
-
-    /// Stanzas kept, and their bytes.
-    pub fn held(&self) -> (usize, usize) {
-        (self.held.len(), self.held.bytes())
-    }
-
-    /// The highest group said in full, as far as it is known to have reached the server.
-    pub fn mark(&self) -> Option<i64> {
-        self.said
-    }
-
-    /// Whether the stream to the server is open.
-    pub fn is_server_up(&self) -> bool {
-        self.server.is_up()
-    }
-
-    /// What happened so far.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// Whether the holder has handled all that was sent to it: a good moment to stop.
-    pub fn is_settled(&self) -> bool {
-        self.held.sent() == 0
     }
 
     fn closed(&mut self, now: Moment, link: Link, out: &mut Vec<Action<T>>) {
@@ -318,7 +248,7 @@ impl<T: Clone> Relay<T> {
         if self.holder.as_ref().is_none_or(|holder| holder.epoch != epoch) {
             return;
         }
-        self.proven = self.proven.max(Some(seq));
+        self.proven = Some(seq);
         if self.marks.len() == MARKS_MAX {
             self.marks.pop_front();
         }

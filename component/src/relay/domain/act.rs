@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_muc_core::relay::{Action, Link, Refusal, Welcome};
+use tandem_muc_core::relay::{Action, Link, Reason, Refusal, Welcome};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
@@ -48,7 +48,10 @@ impl Domain {
 
     fn refuse(&mut self, link: Link, refusal: &Refusal) {
         let Refusal { reason, highest, sentence } = refusal;
-        warn!(domain = self.stream.domain, reason = reason.as_str(), highest, "relay: refused a node: {sentence}");
+        // That there is no server was told when it was tried.
+        if *reason != Reason::Server {
+            warn!(domain = self.stream.domain, reason = reason.as_str(), highest, "relay: refused a node: {sentence}");
+        }
         self.tell(link, &wire::refused(refusal));
     }
 

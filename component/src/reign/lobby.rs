@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::journal::{Entry, Journal, please_wait};
 use crate::store::{self, RoomPage, SqlStore};
+use crate::stream::Ticket;
 
 /// The most rooms in one answer: with names as long as they may be, still under what servers let through.
 const ROOMS_PER_PAGE: u32 = 100;
@@ -46,27 +47,33 @@ impl Lobby {
     }
 
     /// Answers a stanza to the service's own JID; a list of rooms is fetched beside what comes next.
-    pub(super) async fn answer(&self, inbound: &Inbound) {
+    pub(super) async fn answer(&self, inbound: &Inbound, ticket: Option<Ticket>) {
         if !is_items_request(inbound) {
-            return self.say(self.at_once(inbound)).await;
+            return self.say(self.at_once(inbound), ticket).await;
         }
         let Ok(place) = self.waiting.clone().try_acquire_owned() else {
             let busy = no(Condition::ResourceConstraint, "Too many ask for the list of rooms; please try again soon.");
-            return self.say(inbound.error(&busy)).await;
+            return self.say(inbound.error(&busy), ticket).await;
         };
         let (lobby, inbound) = (self.clone(), inbound.clone());
         tokio::spawn(async move {
             let permit = lobby.lists.acquire().await;
             let answer = lobby.items(&inbound).await;
             drop(permit);
-            lobby.say(answer).await;
+            lobby.say(answer, ticket).await;
             drop(place);
         });
     }
 
-    async fn say(&self, answer: Option<Outbound>) {
-        if let Some(answer) = answer {
-            self.journal.submit(Entry::Lobby(answer)).await;
+    /// Waits until no list is being fetched any more.
+    pub(super) async fn finish(&self) {
+        let all = u32::try_from(LISTS_WAITING_MAX).unwrap_or(u32::MAX);
+        let _ = self.waiting.acquire_many(all).await;
+    }
+
+    async fn say(&self, word: Option<Outbound>, ticket: Option<Ticket>) {
+        if word.is_some() || ticket.is_some() {
+            self.journal.submit(Entry::Lobby { word, ticket }).await;
         }
     }
 

@@ -1,5 +1,5 @@
 //! From the stream to who answers: the service itself, or the shard of a room. While the store is away it is
-//! here that new stanzas are told to wait.
+//! here that new stanzas are told to wait; while a move is under way they are kept.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -10,16 +10,19 @@ use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
 use tandem_muc_core::record::Message;
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Type};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
 use super::lobby::Lobby;
-use super::turned;
+use super::{News, Reloads, level, turned};
 use crate::config::Config;
 use crate::journal::{Entry, Health, Journal, please_wait};
 use crate::shard::{Mail, Shard};
-use crate::stream::StreamHandle;
+use crate::stream::{Received, StreamHandle};
 use crate::telemetry;
+
+/// What may be kept while a move is under way: seconds of a busy service.
+const KEPT_MAX: usize = 50_000;
 
 /// What stands between stream and rooms.
 pub(super) struct Dispatch {
@@ -28,28 +31,54 @@ pub(super) struct Dispatch {
     pub(super) journal: Journal,
     pub(super) stream: StreamHandle,
     pub(super) lobby: Lobby,
+    pub(super) news: mpsc::UnboundedSender<News>,
+    /// Kept while frozen, to be handled after a thaw or by the next reign.
+    pub(super) kept: Option<Vec<Received>>,
+    /// Turning it true lets frozen shards go on; dropping it ends them.
+    pub(super) thaw: Option<watch::Sender<bool>>,
+}
+
+/// What the dispatch is told.
+pub(super) enum Demand {
+    /// Keep what comes; told when everything before it was handed to the journal.
+    Freeze(oneshot::Sender<()>),
+    /// Go on.
+    Thaw,
+}
+
+/// What is known at the beginning.
+pub(super) struct Beginning {
+    /// What was durable but may not have been heard.
+    pub(super) tail: Vec<(BareJid, Message)>,
+    /// What a predecessor read and did not handle: it comes before anything new.
+    pub(super) passed_on: oneshot::Receiver<Vec<Inbound>>,
+    /// Told when it all was handed to the shards: the number of stanzas passed on.
+    pub(super) opened: oneshot::Sender<u64>,
 }
 
 impl Dispatch {
-    /// Hands on what comes in until `quits` turns true; what was read by then is still handed on.
+    /// Hands on what comes in until `quits` turns true - what was read by then is still handed on - or until the stream
+    /// has ended; gives what was kept.
     pub(super) async fn run(
         mut self,
-        tail: Vec<(BareJid, Message)>,
-        mut inbound: mpsc::Receiver<Inbound>,
-        mut reloads: watch::Receiver<Option<Arc<Config>>>,
+        beginning: Beginning,
+        mut inbound: mpsc::Receiver<Received>,
+        mut demands: mpsc::Receiver<Demand>,
+        mut reloads: Reloads,
         mut quits: watch::Receiver<bool>,
-    ) {
+    ) -> Vec<Received> {
         // Before anything new is handed on, so that the order within each room is kept.
         tokio::select! {
             biased;
             () = turned(&mut quits) => {}
-            () = self.repeat(tail) => {}
+            () = self.begin(beginning) => {}
         }
         let received = metrics::counter!(telemetry::STANZAS_IN, "domain" => self.domain.clone());
         loop {
             tokio::select! {
                 biased;
                 () = turned(&mut quits) => break,
+                Some(demand) = demands.recv() => self.heed(demand).await,
                 Ok(()) = reloads.changed() => {
                     let config = reloads.borrow_and_update().clone();
                     self.reload(config).await;
@@ -57,7 +86,7 @@ impl Dispatch {
                 stanza = inbound.recv() => match stanza {
                     Some(stanza) => {
                         received.increment(1);
-                        self.hand_on(stanza).await;
+                        self.take(stanza).await;
                     }
                     None => break,
                 },
@@ -65,7 +94,60 @@ impl Dispatch {
         }
         inbound.close();
         while let Ok(stanza) = inbound.try_recv() {
-            self.hand_on(stanza).await;
+            self.take(stanza).await;
+        }
+        self.kept.take().unwrap_or_default()
+    }
+
+    async fn begin(&mut self, beginning: Beginning) {
+        self.repeat(beginning.tail).await;
+        let passed_on = beginning.passed_on.await.unwrap_or_default();
+        let count = passed_on.len() as u64;
+        for inbound in passed_on {
+            self.hand_on(Received { inbound, ticket: None }).await;
+        }
+        let _ = beginning.opened.send(count);
+    }
+
+    async fn heed(&mut self, demand: Demand) {
+        match demand {
+            Demand::Freeze(frozen) => self.freeze(frozen),
+            Demand::Thaw => {
+                if let Some(thaw) = self.thaw.take() {
+                    thaw.send_replace(true);
+                }
+                for stanza in self.kept.take().unwrap_or_default() {
+                    self.hand_on(stanza).await;
+                }
+            }
+        }
+    }
+
+    /// From here on stanzas are kept. Their readers go on reading, for marks come that way too.
+    fn freeze(&mut self, frozen: oneshot::Sender<()>) {
+        let (thaw, thawed) = watch::channel(false);
+        (self.kept, self.thaw) = (Some(Vec::new()), Some(thaw));
+        let (shards, lobby) = (self.shards.clone(), self.lobby.clone());
+        tokio::spawn(async move {
+            let (done, mut all_done) = mpsc::unbounded_channel();
+            for shard in &shards {
+                shard.send(Mail::Freeze(done.clone(), thawed.clone())).await;
+            }
+            drop(done);
+            for _ in &shards {
+                // A shard that ended is as still as one can be.
+                let _ = all_done.recv().await;
+            }
+            lobby.finish().await;
+            let _ = frozen.send(());
+        });
+    }
+
+    async fn take(&mut self, stanza: Received) {
+        match &mut self.kept {
+            Some(kept) if kept.len() < KEPT_MAX => kept.push(stanza),
+            Some(_) => self.ask_to_wait(stanza).await,
+            None => self.hand_on(stanza).await,
         }
     }
 
@@ -95,30 +177,34 @@ impl Dispatch {
         });
     }
 
-    async fn hand_on(&self, inbound: Inbound) {
+    async fn hand_on(&self, stanza: Received) {
         match self.journal.health() {
             Health::Fine => {}
-            Health::Away if may_be_held(&inbound) => {}
-            Health::Away => return self.ask_to_wait(&inbound).await,
+            Health::Away if may_be_held(&stanza.inbound) => {}
+            Health::Away => return self.ask_to_wait(stanza).await,
             Health::Over { .. } => return,
         }
+        let Received { inbound, ticket } = stanza;
+        let inbound = Arc::new(inbound);
         if inbound.to.local().is_none() {
+            if let Some(level) = level::read(&inbound) {
+                let _ = self.news.send(News::Leveled(level));
+            }
             let mut health = self.journal.watch();
             return tokio::select! {
                 biased;
-                () = self.lobby.answer(&inbound) => {}
-                () = unwell(&mut health) => self.ask_to_wait(&inbound).await,
+                () = self.lobby.answer(&inbound, ticket) => {}
+                () = unwell(&mut health) => self.ask_to_wait(Received { inbound: (*inbound).clone(), ticket }).await,
             };
         }
         let shard = &self.shards[self.shard_of(inbound.to.bare_str())];
-        let inbound = Arc::new(inbound);
-        if shard.try_send(Mail::Stanza(inbound.clone())) {
+        if shard.try_send(Mail::Stanza(inbound.clone(), ticket)) {
             return;
         }
         let mut health = self.journal.watch();
         tokio::select! {
-            () = shard.send(Mail::Stanza(inbound.clone())) => {}
-            () = unwell(&mut health) => self.ask_to_wait(&inbound).await,
+            () = shard.send(Mail::Stanza(inbound.clone(), ticket)) => {}
+            () = unwell(&mut health) => self.ask_to_wait(Received { inbound: (*inbound).clone(), ticket }).await,
         }
     }
 
@@ -128,16 +214,19 @@ impl Dispatch {
     }
 
     /// Past the journal, for the journal is what is stuck; nothing is recorded by saying no.
-    async fn ask_to_wait(&self, inbound: &Inbound) {
+    async fn ask_to_wait(&self, stanza: Received) {
+        if matches!(self.journal.health(), Health::Over { .. }) {
+            // Another node serves: through a relay it is brought this stanza, too.
+            return;
+        }
+        let Received { inbound, ticket } = stanza;
         let is_ping = inbound.stanza.kind == Kind::Iq && inbound.stanza.child("ping", ns::PING).is_some();
         let mut wait = please_wait();
         if is_ping {
             // XEP-0410 §3.2: any other error would make the client enter again.
             wait.condition = Condition::RemoteServerTimeout;
         }
-        if let Some(answer) = inbound.error(&wait) {
-            self.stream.refuse(answer).await;
-        }
+        self.stream.refuse(inbound.error(&wait), ticket).await;
     }
 
     async fn reload(&mut self, config: Option<Arc<Config>>) {

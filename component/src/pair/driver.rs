@@ -1,0 +1,388 @@
+//! The loop: events to the engine, actions to the world.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use tandem_muc_core::pair::{Event, Level, Pair};
+use tandem_muc_core::time::Moment;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tracing::info;
+
+use super::fail;
+use super::keep::{self, Back, BackTo, LockBox};
+use super::look::{Look, Looker, Memory};
+use super::scribe::Scribe;
+use super::{Report, Setup};
+use crate::reign::{Frozen, News, Reign, Vitals, turned};
+use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
+use crate::stream::{Gatekeeper, Standby, StreamState};
+
+/// How often the engine sees time pass.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the last lines of history may take.
+pub(super) const LAST_LINES: Duration = Duration::from_millis(700);
+
+/// The reign under way, as the driver holds it.
+pub(super) struct Crown {
+    pub(super) nth: u64,
+    pub(super) lease: Lease,
+    pub(super) keeper: Gatekeeper,
+    pub(super) reign: Option<Reign>,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) is_handing: bool,
+    pub(super) is_overdue: bool,
+}
+
+pub(super) struct Driver {
+    pub(super) setup: Arc<Setup>,
+    pub(super) engine: Pair,
+    pub(super) started: Clock,
+    pub(super) looker: Looker,
+    pub(super) scribe: Scribe,
+    pub(super) back: BackTo,
+    pub(super) lock: LockBox,
+    pub(super) seeking: Option<AbortHandle>,
+    pub(super) standby: Option<Standby>,
+    pub(super) crown: Option<Crown>,
+    pub(super) reigns: u64,
+    /// A lease that was had, until the engine says what to do with it.
+    pub(super) granted: Option<(Lease, Instant)>,
+    pub(super) stream: Option<watch::Receiver<StreamState>>,
+    pub(super) vitals: Option<Vitals>,
+    pub(super) level: Option<Level>,
+    pub(super) last_gap_ms: Option<u64>,
+    pub(super) paused: bool,
+    pub(super) looking: Option<JoinHandle<()>>,
+    pub(super) renewing: Option<JoinHandle<()>>,
+    /// The duty row on its way to the database.
+    pub(super) writing: Option<JoinHandle<()>>,
+    pub(super) has_store: bool,
+    pub(super) is_over: bool,
+}
+
+/// Serves the domain, or stands by, until `stop` turns true and what follows from that is done.
+pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
+    let setup = Arc::new(setup);
+    let (back, mut backs) = mpsc::unbounded_channel();
+    let mut driver = Driver::new(setup.clone(), back);
+    let (mut tick, mut beat) = (interval(TICK), interval(setup.beat));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_stopping = false;
+    while !driver.is_over {
+        tokio::select! {
+            biased;
+            Some(back) = backs.recv() => driver.take(back).await,
+            () = turned(&mut stop), if !is_stopping => {
+                is_stopping = true;
+                driver.feed(Event::Stop).await;
+            }
+            _ = beat.tick() => driver.beat(),
+            _ = tick.tick() => driver.tick().await,
+        }
+    }
+    driver.finish().await;
+}
+
+impl Driver {
+    fn new(setup: Arc<Setup>, back: BackTo) -> Driver {
+        let looker = Looker { setup: setup.clone(), memory: Arc::new(std::sync::Mutex::new(Memory::default())) };
+        let (node, domain) = (setup.terms.node.clone(), setup.reign.stream.domain.clone());
+        Driver {
+            engine: Pair::new(setup.terms.clone(), Moment(0)),
+            started: Clock::now(),
+            looker,
+            scribe: Scribe::start(setup.reign.store.clone(), node, domain),
+            back,
+            lock: LockBox::default(),
+            seeking: None,
+            standby: Some(Standby::start(setup.reign.stream.clone())),
+            crown: None,
+            reigns: 0,
+            granted: None,
+            stream: None,
+            vitals: None,
+            level: None,
+            last_gap_ms: None,
+            paused: false,
+            looking: None,
+            renewing: None,
+            writing: None,
+            has_store: true,
+            is_over: false,
+            setup,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn feed(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.engine.handle(self.now(), &event, &mut actions);
+        for action in actions {
+            self.act(action).await;
+        }
+        self.report();
+    }
+
+    async fn tick(&mut self) {
+        if let Some(crown) = &mut self.crown
+            && !crown.keeper.is_open()
+            && !crown.is_overdue
+            && !crown.is_handing
+        {
+            crown.is_overdue = true;
+            self.feed(Event::LeaseOverdue("the lease could not be renewed in time; words wait".into())).await;
+        }
+        self.feed(Event::Tick).await;
+    }
+
+    /// Writes and reads what is due; one look and one renewal at a time.
+    fn beat(&mut self) {
+        if let Some(crown) = &self.crown
+            && !crown.is_handing
+            && is_idle(self.renewing.as_ref())
+        {
+            let renewal = keep::renew(self.setup.clone(), crown.lease.epoch, self.back.clone());
+            self.renewing = Some(tokio::spawn(renewal));
+        }
+        if !is_idle(self.looking.as_ref()) {
+            return;
+        }
+        let (looker, duty, unfit, back) = (self.looker.clone(), self.duty(), self.unfit(), self.back.clone());
+        let paused = self.paused;
+        let lock = self.lock.clone();
+        self.looking = Some(tokio::spawn(async move {
+            watch_lock(&lock, &back).await;
+            let looked = match looker.beat(duty, paused).await {
+                Ok(()) => looker.look(unfit).await,
+                Err(why) => Err(why),
+            };
+            let _ = back.send(Back::Looked(looked.map(Box::new).map_err(|why| why.to_string())));
+        }));
+    }
+
+    /// The duty row as it stands now, written at once: the other node reads why.
+    pub(super) fn write_duty(&mut self) {
+        let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
+        self.writing = Some(tokio::spawn(async move {
+            if let Err(why) = looker.beat(duty, paused).await {
+                tracing::debug!(%why, "the state could not be written; the next beat does");
+            }
+        }));
+    }
+
+    pub(super) fn duty(&self) -> Duty {
+        let standing = self.engine.standing();
+        let unfit = self.unfit();
+        let stream = &self.setup.reign.stream;
+        Duty {
+            service: stream.domain.clone(),
+            home: self.setup.terms.home.clone(),
+            twin: self.setup.terms.twin.clone(),
+            state: standing.state.to_string(),
+            reason: standing.reason.to_string(),
+            why: standing.why.clone(),
+            is_fit: unfit.is_none(),
+            unfit,
+            level: self.level().map(|level| level as u8),
+            epoch: Epoch(self.crown.as_ref().map_or(0, |crown| crown.lease.epoch.0)),
+            gap_ms: self.last_gap_ms,
+            secret_tag: self.setup.card.secret_tag.clone(),
+            servers: stream
+                .relays
+                .iter()
+                .map(|relay| format!("{relay} (relay)"))
+                .chain(stream.servers.clone())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+
+    /// Why this node could not serve.
+    pub(super) fn unfit(&self) -> Option<String> {
+        match (&self.standby, &self.stream) {
+            (Some(standby), _) => standby.fitness().err(),
+            (None, Some(stream)) => match &*stream.borrow() {
+                StreamState::Attached { .. } => None,
+                other => Some(other.to_string()),
+            },
+            (None, None) => None,
+        }
+    }
+
+    fn level(&self) -> Option<Level> {
+        self.crown.as_ref()?;
+        self.level
+    }
+
+    fn report(&self) {
+        let standing = self.engine.standing().clone();
+        self.setup.report.send_modify(|report| {
+            *report = Report {
+                standing,
+                epoch: self.engine.reigns(),
+                vitals: self.vitals.clone(),
+                holder: self.engine.holder().map(str::to_owned),
+                level: self.level(),
+                has_store: self.has_store,
+                is_over: self.is_over,
+            };
+        });
+    }
+
+    async fn take(&mut self, back: Back) {
+        match back {
+            Back::Event(event) => self.feed(event).await,
+            Back::Looked(look) => self.looked(look).await,
+            Back::Lock(lock, look) => {
+                *self.lock.lock().await = Some(lock);
+                self.seeking = None;
+                let lease = look.as_ref().ok().and_then(|look| look.sighting.lease.clone());
+                self.looked(look).await;
+                self.feed(Event::LockHad(lease)).await;
+            }
+            Back::Leased(acquired, asked_at) => self.leased(acquired, asked_at).await,
+            Back::Renewed(renewed, asked_at) => self.renewed(renewed, asked_at).await,
+            Back::Frozen(frozen) => match frozen {
+                Ok(frozen) => {
+                    fail::point("frozen");
+                    if let Some(crown) = &mut self.crown {
+                        crown.frozen = Some(frozen);
+                    }
+                    self.feed(Event::Frozen).await;
+                }
+                Err(why) => self.feed(Event::NotFrozen(why)).await,
+            },
+            Back::News(nth, news) => self.heard(nth, news).await,
+            Back::Vitals(nth, vitals) => {
+                if self.crown.as_ref().is_some_and(|crown| crown.nth == nth) {
+                    self.vitals = Some(vitals);
+                    self.report();
+                }
+            }
+        }
+    }
+
+    async fn looked(&mut self, look: Result<Box<Look>, String>) {
+        self.has_store = look.is_ok();
+        match look {
+            Ok(look) => {
+                let Look { sighting, loss } = *look;
+                if let Some(loss) = loss {
+                    self.scribe.lament(self.engine.standing(), self.engine.epoch_max(), loss);
+                }
+                self.paused = sighting.is_paused;
+                self.feed(Event::Saw(sighting)).await;
+            }
+            Err(why) => self.feed(Event::Blind(why)).await,
+        }
+    }
+
+    async fn leased(&mut self, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
+        let event = match acquired {
+            Ok(Acquired::Lease(lease)) => {
+                fail::point("lease-had");
+                let epoch = lease.epoch.0;
+                info!(domain = self.setup.reign.stream.domain, epoch, "lease: ours");
+                self.granted = Some((lease, asked_at));
+                Event::LeaseHad(epoch)
+            }
+            Ok(Acquired::HeldBy { .. }) => Event::LeaseHeld,
+            Err(why) => Event::LeaseUnanswered(why.to_string()),
+        };
+        self.feed(event).await;
+    }
+
+    async fn renewed(&mut self, renewed: Result<bool, StoreError>, asked_at: Instant) {
+        let until = self.lease_end(asked_at);
+        let Some(crown) = &mut self.crown else { return };
+        if crown.is_handing {
+            return;
+        }
+        match renewed {
+            Ok(true) => {
+                crown.keeper.renew(until);
+                if std::mem::take(&mut crown.is_overdue) {
+                    info!(domain = self.setup.reign.stream.domain, "lease: renewed again; going on");
+                }
+                self.feed(Event::Renewed).await;
+            }
+            Ok(false) => self.feed(Event::LeaseLost).await,
+            Err(why) => tracing::debug!(%why, "lease: not renewed; words go on until it ends"),
+        }
+    }
+
+    /// Until when words may pass that a lease asked for at `asked_at` allows.
+    pub(super) fn lease_end(&self, asked_at: Instant) -> Instant {
+        asked_at + Duration::from_millis(self.setup.terms.lease_ms).saturating_sub(self.setup.margin)
+    }
+
+    async fn heard(&mut self, nth: u64, news: News) {
+        if self.crown.as_ref().is_none_or(|crown| crown.nth != nth) {
+            return;
+        }
+        let event = match news {
+            News::Attached(level) => {
+                fail::point("attached");
+                self.level = Some(level);
+                Event::Attached(level)
+            }
+            News::Leveled(level) => {
+                self.level = Some(level);
+                return;
+            }
+            News::Detached(why) => Event::Detached(why),
+            News::Outdated(highest) => Event::Outdated(highest),
+            News::Opened(opening) => {
+                fail::point("opened");
+                self.ask_vitals(nth);
+                Event::Opened(opening)
+            }
+            News::Fenced(by) => Event::Fenced(by),
+            News::Commits(trouble) => Event::Commits(trouble),
+        };
+        self.feed(event).await;
+    }
+
+    fn ask_vitals(&self, nth: u64) {
+        let Some(reign) = self.crown.as_ref().and_then(|crown| crown.reign.as_ref()) else { return };
+        let (vitals, back) = (reign.vitals(), self.back.clone());
+        tokio::spawn(async move {
+            if let Some(vitals) = vitals.await {
+                let _ = back.send(Back::Vitals(nth, vitals));
+            }
+        });
+    }
+
+    async fn finish(mut self) {
+        *self.lock.lock().await = None;
+        self.crown = None;
+        self.report();
+        let duty = self.duty();
+        let last = async {
+            let _ = self.looker.beat(duty, self.paused).await;
+        };
+        let _ = timeout(LAST_LINES, last).await;
+        self.scribe.finish(LAST_LINES).await;
+    }
+}
+
+fn is_idle(task: Option<&JoinHandle<()>>) -> bool {
+    task.is_none_or(JoinHandle::is_finished)
+}
+
+/// Says so when the session that held the lock is gone.
+async fn watch_lock(lock: &LockBox, back: &BackTo) {
+    let mut held = lock.lock().await;
+    if let Some(lock) = held.as_mut()
+        && !lock.is_alive().await
+    {
+        *held = None;
+        let _ = back.send(Back::Event(Event::LockGone));
+    }
+}

@@ -1,0 +1,166 @@
+//! One beat: this node's sign of life is written, everything the engine wants to know is read.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tandem_muc_core::pair::{LeaseView, Order, Sighting, Standing, TwinView};
+use tracing::error;
+
+use super::Setup;
+use crate::store::{Duty, DutySeen, LeaseSeen, NodeBeat, SqlStore, StoreError};
+
+/// What the last looks found, kept between them.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The furthest place of the fence ever seen: a database behind it has forgotten.
+    furthest: (i64, i64),
+    /// Orders this node has taken and not answered.
+    taken: Vec<Order>,
+    answered: BTreeSet<String>,
+}
+
+/// Looks at the database on behalf of one driver.
+#[derive(Clone, Debug)]
+pub(super) struct Looker {
+    pub(super) setup: Arc<Setup>,
+    pub(super) memory: Arc<Mutex<Memory>>,
+}
+
+/// A look, and what was found to be lost.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) sighting: Sighting,
+    /// The database has gone back.
+    pub(super) loss: Option<String>,
+}
+
+impl Looker {
+    fn store(&self) -> &SqlStore {
+        &self.setup.reign.store
+    }
+
+    fn domain(&self) -> &str {
+        &self.setup.reign.stream.domain
+    }
+
+    /// Writes `duty` and that the node lives.
+    pub(super) async fn beat(&self, duty: Duty, is_paused: bool) -> Result<(), StoreError> {
+        let card = &self.setup.card;
+        let beat = NodeBeat {
+            node: &self.setup.terms.node,
+            incarnation: &card.incarnation,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION"),
+            http: card.http.as_deref(),
+            is_paused,
+        };
+        self.store().beat(&beat, &[duty]).await
+    }
+
+    /// Reads what there is to know; `unfit` says why this node could not serve.
+    pub(super) async fn look(&self, unfit: Option<String>) -> Result<Look, StoreError> {
+        let (store, domain) = (self.store(), self.domain());
+        let lease = store.see_lease(domain).await?;
+        let within_ms = u64::try_from(self.setup.moves_within.as_millis()).unwrap_or(u64::MAX);
+        let bearings = store.bearings(domain, within_ms).await?;
+        let duties = if self.setup.terms.twin.is_some() { store.duties(Some(domain)).await? } else { Vec::new() };
+        let loss = lease.as_ref().and_then(|lease| self.compare(lease));
+        let orders = self.orders(lease.as_ref()).await?;
+        let is_home = self.setup.terms.home == self.setup.terms.node;
+        let sighting = Sighting {
+            lease: lease.map(view),
+            twin: self.twin(&duties),
+            unfit,
+            is_paused: bearings.is_paused,
+            is_idle: is_home && bearings.is_sent_away,
+            moves_lately: bearings.moves,
+            orders,
+        };
+        Ok(Look { sighting, loss })
+    }
+
+    /// What the twin says of itself; a secret unlike ours makes it unfit in our eyes.
+    fn twin(&self, duties: &[DutySeen]) -> Option<TwinView> {
+        let twin = self.setup.terms.twin.as_deref()?;
+        let seen = duties.iter().find(|seen| seen.node == twin)?;
+        let duty = &seen.duty;
+        let unfit = if duty.secret_tag != self.setup.card.secret_tag {
+            Some(format!("its secret for {} is not this node's; both configurations must have the same", duty.service))
+        } else if duty.home != self.setup.terms.home {
+            let (theirs, ours) = (&duty.home, &self.setup.terms.home);
+            Some(format!("it has home = \"{theirs}\" for {}, this node has \"{ours}\"", duty.service))
+        } else if duty.twin.as_deref() != Some(self.setup.terms.node.as_str()) {
+            Some(format!("its twin is {}, not this node", duty.twin.as_deref().unwrap_or("nobody")))
+        } else {
+            duty.unfit.clone()
+        };
+        let standing = match (duty.state.parse(), duty.reason.parse()) {
+            (Ok(state), Ok(reason)) => Some(Standing { state, reason, why: duty.why.clone() }),
+            _ => None,
+        };
+        Some(TwinView { silent_ms: seen.silent_ms, unfit, standing })
+    }
+
+    /// Takes the orders that are this node's to carry out: the holder's, and those a holder leaves lying.
+    async fn orders(&self, lease: Option<&LeaseSeen>) -> Result<Vec<Order>, StoreError> {
+        let terms = &self.setup.terms;
+        let holder = lease.and_then(|lease| lease.owner.as_deref());
+        let is_mine = holder.is_none_or(|holder| holder == terms.node);
+        for open in self.store().open_orders(self.domain()).await? {
+            let is_left = open.age_ms > terms.patience_ms;
+            if open.node.is_some() || !(is_mine || is_left) {
+                continue;
+            }
+            let Ok(kind) = open.kind.parse() else {
+                error!(order = open.kind, by = open.by, "an order this program does not know is left alone");
+                continue;
+            };
+            if self.store().take_order(&open.id, &terms.node).await? {
+                let order = Order { id: open.id, kind, by: open.by, age_ms: open.age_ms };
+                self.memory().taken.push(order);
+            }
+        }
+        let memory = self.memory();
+        let pending = memory.taken.iter().filter(|order| !memory.answered.contains(&order.id));
+        Ok(pending.cloned().collect())
+    }
+
+    /// An order was answered; it is not given to the engine again.
+    pub(super) fn answered(&self, id: &str) {
+        let mut memory = self.memory();
+        memory.answered.insert(id.to_owned());
+        memory.taken.retain(|order| order.id != id);
+    }
+
+    /// Whether the fence stands behind where it was seen before.
+    fn compare(&self, lease: &LeaseSeen) -> Option<String> {
+        let mut memory = self.memory();
+        let (epoch, seq) = memory.furthest;
+        let now = (lease.fence_epoch.0, lease.seq);
+        if now.1 >= seq {
+            memory.furthest = (now.0.max(epoch), now.1);
+            return None;
+        }
+        // Told once: from here on it is what it is.
+        memory.furthest = now;
+        Some(format!(
+            "the database has gone back: epoch {epoch}, group {seq} was seen, now it is epoch {}, group {}; what was said in {} groups is lost to the archive",
+            now.0,
+            now.1,
+            seq - now.1
+        ))
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn view(seen: LeaseSeen) -> LeaseView {
+    LeaseView {
+        owner: seen.owner,
+        epoch: seen.epoch.0.max(seen.fence_epoch.0),
+        expires_ms: seen.expires_ms,
+        is_over: seen.expires_in_ms < 0,
+    }
+}

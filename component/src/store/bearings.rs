@@ -1,0 +1,58 @@
+//! What operators decided and how often the pair moved by itself: what a node has to know before it moves.
+
+use super::error::StoreError;
+use super::session::{Session, Statement};
+use super::{SqlStore, orders};
+
+const PAUSE: Statement = Statement::on(
+    orders::TABLE,
+    "SELECT kind_txt FROM muc_order WHERE service_txt = ? AND outcome_txt = 'done'
+     AND kind_txt IN ('pause', 'resume') ORDER BY given_ms DESC, order_id DESC {first}",
+);
+const SENT_AWAY: Statement = Statement::on(
+    orders::TABLE,
+    "SELECT kind_txt FROM muc_order WHERE service_txt = ? AND outcome_txt = 'done'
+     AND kind_txt IN ('failover', 'fallback') ORDER BY given_ms DESC, order_id DESC {first}",
+);
+/// Those an operator ordered, and those that only began a service, do not count.
+const MOVES: Statement = Statement::on(
+    "muc_ha_event",
+    "SELECT COUNT(*) FROM muc_ha_event WHERE service_txt = ? AND gap_ms IS NOT NULL AND operator_txt IS NULL
+     AND reason_txt IN ('Peer Down', 'Lease Expired', 'XMPP Server Unreachable', 'Database Failure',
+     'Automatic Fallback', 'Critical Service Down') AND at_ms > {now_ms} - ? AND at_ms > COALESCE((SELECT MAX(o.ended_ms)
+     FROM muc_order o WHERE o.service_txt = ? AND o.kind_txt = 'recover' AND o.outcome_txt = 'done'), 0)",
+);
+
+/// What was decided for a service, and what happened of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bearings {
+    /// An operator forbade automatic moves.
+    pub is_paused: bool,
+    /// An operator sent the domain away from its home node and has not called it back.
+    pub is_sent_away: bool,
+    /// Automatic moves lately.
+    pub moves: u32,
+}
+
+impl SqlStore {
+    /// The bearings of `service`; automatic moves are counted over `moves_within_ms`.
+    pub async fn bearings(&self, service: &str, moves_within_ms: u64) -> Result<Bearings, StoreError> {
+        self.bounded(async {
+            let mut session = self.watcher().await?;
+            let within = i64::try_from(moves_within_ms).unwrap_or(i64::MAX);
+            let row = session.fetch_one(MOVES, &[service.into(), within.into(), service.into()]).await?;
+            let moves = row.and_then(|mut row| row.int().ok()).and_then(|count| u32::try_from(count).ok());
+            Ok(Bearings {
+                is_paused: last(&mut session, PAUSE, service).await?.as_deref() == Some("pause"),
+                is_sent_away: last(&mut session, SENT_AWAY, service).await?.as_deref() == Some("failover"),
+                moves: moves.unwrap_or(0),
+            })
+        })
+        .await
+    }
+}
+
+async fn last(session: &mut Session, statement: Statement, service: &str) -> Result<Option<String>, StoreError> {
+    let row = session.fetch_one(statement, &[service.into(), 1.into()]).await?;
+    Ok(row.and_then(|mut row| row.text().ok()))
+}

@@ -1,0 +1,148 @@
+//! The reading end of one connection: eager, bounded by silence, and never ended by what a stranger sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_muc_core::stanza::{Condition, Outbound, StanzaError};
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::framer::{Frame, Framer};
+use super::ledger::Ledger;
+use super::mark::Mark;
+use super::pulse::Pulse;
+use super::read::{Heard, hear};
+use super::relayed::Own;
+use super::trouble::Cause;
+use super::{Received, Said, Ticket, aside, connect, relayed, socket};
+
+/// Without marks silence proves little; after this long a new connection is cheap insurance.
+const SILENCE_WITHOUT_MARKS: Duration = Duration::from_secs(300);
+
+/// The reading end of one connection.
+pub(super) struct Reader {
+    pub(super) socket: OwnedReadHalf,
+    pub(super) framer: Framer,
+    pub(super) domain: String,
+    pub(super) inbound: mpsc::Sender<Received>,
+    pub(super) asides: mpsc::Sender<Said>,
+    pub(super) marks: mpsc::Sender<Mark>,
+    pub(super) pulse: Arc<Pulse>,
+    /// No byte for this long is silence.
+    pub(super) silence: Duration,
+    pub(super) ledger: Ledger,
+    /// The relay's number of the next stanza, if it comes from a relay.
+    pub(super) next: Option<u64>,
+}
+
+impl Reader {
+    /// Reads until the stream ends; says why it did.
+    pub(super) async fn run(mut self) -> Cause {
+        loop {
+            if let Err(cause) = self.frames().await {
+                return cause;
+            }
+            match timeout(self.patience(), self.socket.read_buf(self.framer.space())).await {
+                Ok(Ok(0)) => return Cause::Closed("it hung up".to_owned()),
+                Ok(Ok(_)) => {
+                    self.pulse.heard();
+                    socket::acknowledge_at_once(self.socket.as_ref());
+                }
+                Ok(Err(why)) => return Cause::Closed(why.to_string()),
+                // Asked again: the writer may have found out meanwhile that silence proves little.
+                Err(_) if self.pulse.silence() >= self.patience() => return Cause::Silence(self.patience()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
+    }
+
+    /// Passes on every whole stanza that was read.
+    async fn frames(&mut self) -> Result<(), Cause> {
+        loop {
+            let heard = match self.framer.frame() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Frame::Stanza(raw)))
+                    if self.next.is_some()
+                        && let Some(own) = relayed::own(&raw) =>
+                {
+                    if let Own::At(next) = own {
+                        self.next = Some(next);
+                    }
+                    continue;
+                }
+                Ok(Some(frame)) => hear(frame, &self.domain),
+                Err(why) => return Err(Cause::Closed(why.to_string())),
+            };
+            match heard {
+                Heard::Stanza(inbound) => {
+                    let ticket = self.ticket();
+                    self.pass_on(Received { inbound: *inbound, ticket }).await;
+                }
+                Heard::Mark(mark) => self.note(mark),
+                Heard::Refuse(answer) => {
+                    let ticket = self.ticket();
+                    self.refuse(Some(*answer), ticket);
+                }
+                Heard::Ignored(why) => {
+                    debug!(domain = self.domain, why, "a stanza is ignored");
+                    if let Some(ticket) = self.ticket() {
+                        self.refuse(None, Some(ticket));
+                    }
+                }
+                Heard::End => return Err(Cause::Closed("it said goodbye".to_owned())),
+                Heard::Error(condition) => return Err(connect::refused(&condition)),
+            }
+        }
+    }
+
+    /// What the stanza just read has to give back.
+    fn ticket(&mut self) -> Option<Ticket> {
+        let no = self.next?;
+        self.next = Some(no + 1);
+        Some(self.ledger.take(no))
+    }
+
+    async fn pass_on(&self, received: Received) {
+        let received = match self.inbound.try_send(received) {
+            Ok(()) => return,
+            Err(TrySendError::Full(received) | TrySendError::Closed(received)) => received,
+        };
+        self.pulse.hold_up(true);
+        let passed = self.inbound.send(received).await;
+        self.pulse.hold_up(false);
+        self.pulse.heard();
+        if let Err(back) = passed {
+            self.put_off(&back.0);
+        }
+    }
+
+    /// Nobody takes stanzas any more, but last words and their marks are still on their way. The condition is the one
+    /// a self-ping may get without its client leaving the room (XEP-0410 §3.2).
+    /// What a relay brought is not answered: whoever serves next is brought it again.
+    fn put_off(&self, received: &Received) {
+        let why = StanzaError::new(Condition::RemoteServerTimeout, "The service is restarting; please try again soon.");
+        if let (Some(answer), None) = (received.inbound.error(&why), received.ticket) {
+            self.refuse(Some(answer), None);
+        }
+    }
+
+    fn note(&self, mark: Mark) {
+        if self.marks.try_send(mark).is_err() {
+            debug!(domain = self.domain, "a mark is left out; the next one covers it");
+        }
+    }
+
+    fn refuse(&self, answer: Option<Outbound>, ticket: Option<Ticket>) {
+        if self.asides.try_send(aside(answer, ticket)).is_err() {
+            debug!(domain = self.domain, "a bad stanza goes unanswered: too many of them wait");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A stream kept ready by a node that does not serve: with a relay, hands already shaken; with a bare server only a
+//! knock now and then, for a second component that shakes hands there would put the first one out.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::StreamConfig;
+use super::connect::{self, Attached};
+use super::relayed::write_alive;
+use super::trouble::Cause;
+
+/// How often a server is knocked at, and a relay that was away is tried again.
+const KNOCK: Duration = Duration::from_secs(1);
+/// How often a relay hears that the standby lives.
+const ALIVE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A stream with a relay that has shaken hands and is not attached yet.
+#[derive(Debug)]
+pub struct Warm(pub(super) Attached);
+
+/// Keeps ready until it is taken or dropped.
+#[derive(Debug)]
+pub struct Standby {
+    takers: mpsc::Sender<oneshot::Sender<Option<Warm>>>,
+    fitness: watch::Receiver<Result<(), String>>,
+}
+
+impl Standby {
+    /// Starts to keep ready; must be called inside a runtime.
+    pub fn start(config: StreamConfig) -> Standby {
+        let (takers, taken) = mpsc::channel(1);
+        let (told, fitness) = watch::channel(Err("not tried yet".to_owned()));
+        tokio::spawn(keep(config, taken, told));
+        Standby { takers, fitness }
+    }
+
+    /// Whether a stream could be opened, as far as one can know without opening it; else why not.
+    pub fn fitness(&self) -> Result<(), String> {
+        self.fitness.borrow().clone()
+    }
+
+    /// The stream that is ready, if there is one.
+    pub async fn take(self) -> Option<Warm> {
+        let (back, taken) = oneshot::channel();
+        self.takers.send(back).await.ok()?;
+        taken.await.ok()?
+    }
+}
+
+async fn keep(
+    config: StreamConfig,
+    mut taken: mpsc::Receiver<oneshot::Sender<Option<Warm>>>,
+    told: watch::Sender<Result<(), String>>,
+) {
+    loop {
+        let ready = tokio::select! {
+            ready = get_ready(&config) => ready,
+            taker = taken.recv() => {
+                if let Some(taker) = taker { let _ = taker.send(None); }
+                return;
+            }
+        };
+        match ready {
+            Ok(Some(mut warm)) => {
+                told.send(Ok(())).ok();
+                tokio::select! {
+                    why = hold(&mut warm) => { told.send(Err(why)).ok(); }
+                    taker = taken.recv() => {
+                        if let Some(taker) = taker { let _ = taker.send(Some(Warm(warm))); }
+                        return;
+                    }
+                }
+            }
+            Ok(None) => {
+                told.send(Ok(())).ok();
+            }
+            Err(why) => {
+                told.send(Err(why)).ok();
+            }
+        }
+        tokio::select! {
+            () = sleep(KNOCK) => {}
+            taker = taken.recv() => {
+                if let Some(taker) = taker { let _ = taker.send(None); }
+                return;
+            }
+        }
+    }
+}
+
+/// A relay that has shaken hands, or at least a server that listens.
+async fn get_ready(config: &StreamConfig) -> Result<Option<Attached>, String> {
+    let mut why = None;
+    if !config.relays.is_empty() {
+        match connect::shake_hands_with_relay(config, PATIENCE).await {
+            Ok(attached) => return Ok(Some(attached)),
+            // The server has the relay's secret: it would refuse this one too.
+            Err(trouble) if trouble.cause == Cause::NotAuthorized => return Err(trouble.to_string()),
+            Err(trouble) => why = Some(trouble.to_string()),
+        }
+    }
+    for server in &config.servers {
+        match timeout(PATIENCE, TcpStream::connect(server)).await {
+            Ok(Ok(_)) => return Ok(None),
+            Ok(Err(error)) => why = Some(format!("stream: {server} cannot be reached: {error}")),
+            Err(_) => why = Some(format!("stream: {server} does not answer")),
+        }
+    }
+    Err(why.unwrap_or_else(|| "stream: there is no server to attach to".to_owned()))
+}
+
+/// Stays until the relay hangs up; gives its last words.
+async fn hold(warm: &mut Attached) -> String {
+    let mut alive = tokio::time::interval(ALIVE);
+    let mut sign = Vec::new();
+    write_alive(&mut sign);
+    loop {
+        while let Ok(Some(_)) = warm.framer.frame() {}
+        tokio::select! {
+            _ = alive.tick() => {
+                if let Err(why) = warm.socket.write_all(&sign).await { return why.to_string(); }
+            }
+            read = warm.socket.read_buf(warm.framer.space()) => match read {
+                Ok(0) => return format!("stream: the relay at {} hung up", warm.server),
+                Ok(_) => {}
+                Err(why) => return format!("stream: the relay at {} is gone: {why}", warm.server),
+            },
+        }
+    }
+}

@@ -1,0 +1,202 @@
+"""What else fails around a pair: the server, the relay, the database and the ways to them."""
+
+import pytest
+from harness import ports
+from harness.load import Chorus
+from harness.postgres import Postgres
+from harness.proxy import Proxy
+from harness.waiting import until
+from test_kill import everyone_talks, full_room
+
+
+@pytest.fixture
+def own_postgres():
+    running = Postgres().start()
+    yield running
+    running.process.end()
+
+
+@pytest.fixture
+def proxy():
+    made = []
+
+    def start(to_port: int) -> Proxy:
+        made.append(Proxy(to_port))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.end()
+
+
+@pytest.mark.parametrize("kind", ["prosody", "ejabberd"])
+@pytest.mark.parametrize("how", ["stop", "kill9"])
+def test_a_server_restarted_is_served_again_and_its_ghosts_are_gone(own_server, people, pair, database, relay, kind, how):
+    server = own_server(kind)
+    two = pair(server, database("postgresql"), relay=relay(server))
+    alice, bob = people(server, "alice", "bob")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
+    bob.enter("hall", "Bob")
+    said = alice.say_heard("hall", "before")
+    getattr(server, how)()
+    server.start()
+    (alice,) = people(server, "alice")
+    until(lambda: _is_served(alice), "the service answers", patience=30)
+    entry = alice.enter("hall", "Alice", patience=30)
+    assert [s.stanza_ids for s in entry.history if s.body == "before"] == [said.stanza_ids]
+    alice.until(lambda: _is_alone(alice, "hall"), "Bob's session, which ended with the server, leaves the room")
+    assert {node.process.is_alive for node in two.nodes.values()} == {True}
+
+
+def _is_served(client) -> bool:
+    try:
+        client.ping(client.service, patience=2)
+        return True
+    except AssertionError:
+        return False
+    except Exception:  # refused: the server has no component yet
+        return False
+
+
+def _is_alone(client, room: str) -> bool:
+    present = {}
+    for s in client.heard:
+        if s.is_presence_of(client.room(room)) and s.type in (None, "unavailable"):
+            present[s.nick] = s.type is None
+    return [nick for nick, is_in in present.items() if is_in] == ["Alice"]
+
+
+def test_without_its_relay_the_pair_goes_on_directly_and_comes_back_to_it(server, people, pair, database, relay):
+    beside = relay(server)
+    two = pair(server, database("postgresql"), relay=beside)
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        chorus.until_reflected(50)
+        assert two.duty("a")["level"] == "2"
+        beside.kill9()
+        chorus.until_reflected(50)
+        until(lambda: ports.connections(two.holder().process.pid, server.component), "the holder is attached to the server")
+        until(lambda: two.duty("a")["level"] in ("0", "1"), "and says so")
+        beside.start()
+        until(lambda: two.duty("a")["level"] == "2", "the holder is back at the relay", patience=40)
+        chorus.until_reflected(50)
+    chorus.settle()
+    chorus.account(two.archive()).assert_sound(at_least=150)
+
+
+def test_a_relay_that_hangs_is_left(server, people, pair, database, relay):
+    beside = relay(server)
+    two = pair(server, database("postgresql"), relay=beside)
+    singers = full_room(server, people)
+    beside.process.signal(19)
+    try:
+        until(lambda: two.duty(two.speaker())["level"] in ("0", "1"), "the holder left the relay", patience=60)
+        everyone_talks(singers)
+    finally:
+        beside.process.signal(18)
+
+
+def test_the_holder_whose_database_sessions_are_ended_is_overtaken_or_goes_on(server, people, pair, database, relay):
+    two = pair(server, database("postgresql"), relay=relay(server))
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.01, pings_s=0.1)
+    with chorus:
+        for _ in range(3):
+            chorus.until_reflected(50)
+            ended = two.database.end_sessions(f"tandem-muc {two.speaker()} %")
+            assert ended >= 1, two.database.rows("SELECT application_name FROM pg_stat_activity")
+            chorus.until_reflected(100)
+            two.until_fit()
+    chorus.settle()
+    account = chorus.account(two.archive())
+    account.assert_whole(at_least=400)
+    assert account.worst_silence_s < 3, str(account)
+    assert {node.process.is_alive for node in two.nodes.values()} == {True}
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_a_database_restarted_under_load_is_waited_for(server, people, pair, database, relay, own_postgres, how):
+    two = pair(server, database("postgresql", postgres=own_postgres), relay=relay(server))
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        chorus.until_reflected(50)
+        own_postgres.stop(how)
+        own_postgres.start()
+        chorus.until_reflected(100)
+    chorus.settle()
+    account = chorus.account(two.archive())
+    account.assert_whole(at_least=150)
+    two.until_fit()
+    assert {node.process.is_alive for node in two.nodes.values()} == {True}
+
+
+def test_a_holder_cut_off_from_the_database_is_overtaken_and_falls_silent_by_itself(server, people, pair, database, relay, postgres, proxy):
+    """A partition: the holder reaches the server, its twin reaches the database. Never two speakers, and soon one."""
+    between = proxy(postgres.port)
+    two = pair(server, database("postgresql"), relay=relay(server), is_started=False)
+    cut_off = two.nodes["a"]
+    cut_off.settings["store"]["url"] = two.database.url.replace(f":{postgres.port}/", f":{between.port}/")
+    two.start()
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02, pings_s=0.2)
+    with chorus:
+        chorus.until_reflected(50)
+        between.stall()
+        two.until_spoken_by("b")
+        chorus.until_reflected(50)
+        between.flow()
+        two.until_state("a", "Failed Over", patience=30)
+        chorus.until_reflected(50)
+    chorus.settle()
+    account = chorus.account(two.archive())
+    account.assert_whole(at_least=150)
+    assert account.worst_silence_s < 3, str(account)
+
+
+def test_a_holder_cut_off_from_server_and_relay_hands_over(server, people, pair, database, relay, proxy):
+    beside = relay(server)
+    to_relay, to_server = proxy(beside.port), proxy(server.component)
+    two = pair(server, database("postgresql"), relay=beside, is_started=False)
+    cut_off = two.nodes["a"].settings["service"][0]
+    cut_off["relay"], cut_off["server"] = [f"{ports.HOST}:{to_relay.port}"], [f"{ports.HOST}:{to_server.port}"]
+    two.start()
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        chorus.until_reflected(50)
+        to_relay.refuse()
+        to_server.refuse()
+        two.until_spoken_by("b")
+        chorus.until_reflected(50)
+        two.until_state("a", "Failed Over with Critical Services Not Running")
+        assert two.duty("a")["reason"] in ("Critical Service Down", "XMPP Server Unreachable"), two.duty("a")
+        to_relay.accept()
+        to_server.accept()
+        two.until_state("a", "Failed Over", patience=30)
+    chorus.settle()
+    chorus.account(two.archive()).assert_whole(at_least=100)
+
+
+@pytest.mark.parametrize("what", ["delay", "reset", "cut"])
+def test_a_bad_network_between_the_holder_and_its_relay_loses_nothing(server, people, pair, database, relay, proxy, what):
+    beside = relay(server)
+    between = proxy(beside.port)
+    two = pair(server, database("postgresql"), relay=beside, is_started=False)
+    two.nodes["a"].settings["service"][0]["relay"] = [f"{ports.HOST}:{between.port}"]
+    two.start()
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        for _ in range(3):
+            chorus.until_reflected(30)
+            if what == "delay":
+                between.delay(0.15)
+                chorus.until_reflected(30)
+                between.delay(0)
+            else:
+                getattr(between, what)()
+        chorus.until_reflected(50)
+    chorus.settle()
+    chorus.account(two.archive()).assert_whole(at_least=140)
