@@ -83,8 +83,9 @@ impl Task {
             news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));
             return;
         };
-        // A relay knows better than the store how far words came.
-        let mark = self.grant.lease.mark.max(welcome.and_then(|welcome| welcome.mark).unwrap_or(i64::MIN));
+        // A relay knows better than the store how far words came; not of groups of a time that the store has forgotten.
+        let said = welcome.and_then(|welcome| welcome.mark).filter(|said| *said <= self.grant.lease.seq);
+        let mark = self.grant.lease.mark.max(said.unwrap_or(i64::MIN));
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);

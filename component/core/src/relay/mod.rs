@@ -65,9 +65,9 @@ pub struct Relay<T> {
     next: u64,
     /// Returned marks for the holder, each with the number that comes behind it.
     marks: VecDeque<(u64, T)>,
-    /// The highest group said in full.
+    /// The last group said in full.
     said: Option<i64>,
-    /// The highest group that a returned mark proves to have been handed on.
+    /// The last group that a returned mark proves to have been handed on.
     proven: Option<i64>,
     server: Server,
     /// Since when nobody holds the domain that somebody held.
@@ -132,8 +132,10 @@ impl<T: Clone> Relay<T> {
             Event::Attach(link, attach) => self.attach(now, link, attach, out),
             Event::Ack(link, numbers) => self.acknowledged(link, &numbers),
             Event::Said(link, seq) => {
+                // A lower one than before: the database went back, and counts its groups anew.
                 if self.speaks(link) {
-                    self.said = self.said.max(Some(seq));
+                    self.said = Some(seq);
+                    self.proven = self.proven.min(Some(seq));
                 }
             }
             Event::Left(link) => self.left(now, link, out),
@@ -246,7 +248,7 @@ impl<T: Clone> Relay<T> {
         if self.holder.as_ref().is_none_or(|holder| holder.epoch != epoch) {
             return;
         }
-        self.proven = self.proven.max(Some(seq));
+        self.proven = Some(seq);
         if self.marks.len() == MARKS_MAX {
             self.marks.pop_front();
         }

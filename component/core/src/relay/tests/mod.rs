@@ -191,13 +191,25 @@ fn what_was_said_is_known_as_far_as_the_server_got_it() {
     let mut bench = Bench::attached(Bounds::default());
     bench.on(Event::Said(Link(2), 99));
     assert_eq!(bench.relay.mark(), None, "a standby says nothing");
-    bench.on(Event::Said(Link(1), 7));
     bench.on(Event::Said(Link(1), 6));
+    bench.on(Event::Said(Link(1), 7));
     bench.on(Event::Mark { epoch: 5, seq: 4, stanza: 0 });
     let done = bench.on(Event::Attach(Link(2), node("b", 6)));
     assert_eq!(welcomes(&done)[0].mark, Some(7));
     bench.on(Event::ServerDown("gone".to_owned()));
     assert_eq!(bench.relay.mark(), Some(4));
+}
+
+#[test]
+fn groups_of_a_time_that_the_database_forgot_do_not_count_as_said() {
+    let mut bench = Bench::attached(Bounds::default());
+    bench.on(Event::Said(Link(1), 57));
+    bench.on(Event::Mark { epoch: 5, seq: 57, stanza: 0 });
+    bench.on(Event::Attach(Link(2), node("b", 6)));
+    bench.on(Event::Said(Link(2), 55));
+    assert_eq!(bench.relay.mark(), Some(55), "the new groups 56 and 57 were not said by anybody");
+    bench.on(Event::ServerDown("gone".to_owned()));
+    assert_eq!(bench.relay.mark(), Some(55));
 }
 
 #[test]

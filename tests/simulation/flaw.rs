@@ -1,0 +1,22 @@
+//! Drivers that are broken on purpose: the proof that the simulator sees what it is there for.
+
+/// What is wrong with the driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    /// Nothing.
+    None,
+    /// Words go out before their records are durable.
+    SpeaksFirst,
+    /// Words go on when the lease may be over.
+    IgnoresGate,
+    /// A lease is taken and the fence is not raised.
+    LeavesFence,
+    /// What a predecessor left unheard is not said again.
+    ForgetsTail,
+    /// Stanzas are acknowledged when they are read.
+    AcknowledgesEarly,
+    /// The relay is not told what was handled before.
+    ForgetsNumbers,
+    /// A takeover tells everybody that everybody left.
+    SaysGoodbye,
+}
