@@ -34,6 +34,8 @@ pub type Reloads = watch::Receiver<Option<Arc<Config>>>;
 pub struct Setup {
     /// This node.
     pub node: String,
+    /// Whether it has a twin, and so wants to know what kind of server it is attached to.
+    pub has_twin: bool,
     /// The identity of the database.
     pub database: String,
     /// Tasks that run rooms.

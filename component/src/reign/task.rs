@@ -89,7 +89,9 @@ impl Task {
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);
-        if let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain)) {
+        if court.setup.has_twin
+            && let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain))
+        {
             court.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
         }
         let _guards = Guards(court.hangers_on().into_iter().chain([watching.abort_handle()]).collect());
