@@ -41,7 +41,7 @@ impl Node {
         let store = SqlStore::open(&StoreConfig { url: url.clone().into(), answer_ms: 5_000 }).await.expect("opens");
         store.migrate().await.expect("migrates");
         let address = free();
-        let token = if has_token { format!("token_file = {token:?}\n") } else { String::new() };
+        let token = if has_token { format!("token_file = \"{}\"\n", token.display()) } else { String::new() };
         let file = format!(
             "[node]\nname = \"a\"\n[store]\nurl = \"{url}\"\n[pair]\ntwin = \"b\"\n[http]\nlisten = \"{address}\"\n{token}\
              [[service]]\ndomain = \"{DOMAIN}\"\nsecret = \"s\"\n[[service]]\ndomain = \"two.example.org\"\nsecret = \"s\"\n"

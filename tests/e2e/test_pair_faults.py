@@ -1,12 +1,15 @@
 """What else fails around a pair: the server, the relay, the database and the ways to them."""
 
+import signal
+import time
+
 import pytest
 from harness import ports
 from harness.load import Chorus
 from harness.postgres import Postgres
 from harness.proxy import Proxy
 from harness.waiting import until
-from test_kill import everyone_talks, full_room
+from test_kill import full_room
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_a_server_restarted_is_served_again_and_its_ghosts_are_gone(own_server, 
     said = alice.say_heard("hall", "before")
     getattr(server, how)()
     server.start()
-    (alice,) = people(server, "alice")
+    (alice,) = people(server, "alice", resource="again")
     until(lambda: _is_served(alice), "the service answers", patience=30)
     entry = alice.enter("hall", "Alice", patience=30)
     assert [s.stanza_ids for s in entry.history if s.body == "before"] == [said.stanza_ids]
@@ -82,19 +85,23 @@ def test_without_its_relay_the_pair_goes_on_directly_and_comes_back_to_it(server
         until(lambda: two.duty("a")["level"] == "2", "the holder is back at the relay", patience=40)
         chorus.until_reflected(50)
     chorus.settle()
-    chorus.account(two.archive()).assert_sound(at_least=150)
+    chorus.account(two.archive()).assert_sound(at_least=150, may_repeat=True)
 
 
-def test_a_relay_that_hangs_is_left(server, people, pair, database, relay):
+def test_a_relay_that_stands_still_for_a_while_costs_nothing_but_the_while(server, people, pair, database, relay):
     beside = relay(server)
     two = pair(server, database("postgresql"), relay=beside)
     singers = full_room(server, people)
-    beside.process.signal(19)
-    try:
-        until(lambda: two.duty(two.speaker())["level"] in ("0", "1"), "the holder left the relay", patience=60)
-        everyone_talks(singers)
-    finally:
-        beside.process.signal(18)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        chorus.until_reflected(50)
+        beside.process.signal(signal.SIGSTOP)
+        time.sleep(1.5)  # not an event: nothing happens, and that is the point
+        beside.process.signal(signal.SIGCONT)
+        chorus.until_reflected(50)
+    chorus.settle()
+    chorus.account(two.archive()).assert_whole(at_least=100)
+    assert (two.speaker(), two.epoch()) == ("a", 1), "nothing has moved"
 
 
 def test_the_holder_whose_database_sessions_are_ended_is_overtaken_or_goes_on(server, people, pair, database, relay):
@@ -199,4 +206,4 @@ def test_a_bad_network_between_the_holder_and_its_relay_loses_nothing(server, pe
                 getattr(between, what)()
         chorus.until_reflected(50)
     chorus.settle()
-    chorus.account(two.archive()).assert_whole(at_least=140)
+    chorus.account(two.archive()).assert_whole(at_least=140, may_repeat=True)

@@ -133,7 +133,7 @@ async fn words_wait_for_their_facts_and_keep_their_order() {
     }
     desk.ear.during(&mut desk.peer, Duration::from_secs(1)).await;
     assert_eq!(desk.ear.numbers("id='w"), [1], "nothing is said that is not durable");
-    assert_eq!(desk.journal.health(), Health::Away);
+    assert_eq!(desk.journal.health(), Health::Late);
     let_go(holder).await;
     desk.heard("id='w49'", 1).await;
     assert_eq!(desk.ear.numbers("id='w"), (1..50).collect::<Vec<_>>());

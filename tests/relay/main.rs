@@ -4,6 +4,7 @@
 mod asking;
 mod attaching;
 mod bounds;
+mod chaos;
 mod ends;
 mod hostile;
 mod keeping;

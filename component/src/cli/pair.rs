@@ -125,3 +125,37 @@ pub(super) async fn desk(config: &Config) -> Result<Desk, String> {
         None => Err("the database has no tables yet; run or migrate will create them".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<(&'static command::Command, Given), clap::Error> {
+        let matches = doors(clap::Command::new("tandem-muc")).try_get_matches_from(line.split(' '))?;
+        Ok(asked(&matches).expect("one of the pair's commands"))
+    }
+
+    #[test]
+    fn every_command_has_a_door_that_holds_together() {
+        doors(clap::Command::new("tandem-muc")).debug_assert();
+        for command in command::ALL {
+            let (read, given) = read(&format!("tandem-muc {} --config x.toml --json", command.name)).expect("read");
+            assert_eq!((read.name, given.is_json), (command.name, true));
+        }
+    }
+
+    #[test]
+    fn fields_and_flags_arrive() {
+        let (_, given) =
+            read("tandem-muc failover -c x.toml -d conference.example.org --from a --no-wait").expect("read");
+        assert_eq!((given.domain.as_deref(), given.from.as_deref()), (Some("conference.example.org"), Some("a")));
+        assert!(!given.is_waiting && !given.is_json);
+        let (_, given) = read("tandem-muc history -c x.toml --max 5").expect("read");
+        assert_eq!(given.max, Some(5));
+        let (_, given) = read("tandem-muc status -c x.toml --watch").expect("read");
+        assert!(given.is_watching);
+        for senseless in ["history -c x --max 0", "fallback -c x --from a", "status -c x --no-wait", "explode -c x"] {
+            assert!(read(&format!("tandem-muc {senseless}")).is_err(), "{senseless}");
+        }
+    }
+}

@@ -84,10 +84,14 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: &Sighted) -> DomainView {
     let other = duties.iter().find(|duty| Some(duty.node.as_str()) != holder.as_deref());
     let has_twin = terms.twin.is_some() || duties.len() > 1;
     let disagreements = disagreements(terms, &seen.duties);
+    let hindrance = other.and_then(|other| hindrance(terms, seen.bearings, other));
     let mut view = DomainView {
         domain: seen.domain.clone(),
         is_served,
-        is_redundant: holder.is_some() && other.is_some_and(|other| other.is_fit) && disagreements.is_empty(),
+        is_redundant: holder.is_some()
+            && other.is_some_and(|other| other.is_fit)
+            && disagreements.is_empty()
+            && hindrance.is_none(),
         epoch: seen.lease.as_ref().map_or(0, |lease| lease.epoch.0),
         lease_ms: seen.lease.as_ref().filter(|lease| lease.owner.is_some()).map(|lease| lease.expires_in_ms),
         since_ms: held.map(|held| held.since_ms),
@@ -102,6 +106,7 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: &Sighted) -> DomainView {
             holder.as_deref().filter(|_| is_served),
             other.filter(|_| has_twin),
             disagreements.first(),
+            hindrance.as_deref(),
         ),
         troubles: Vec::new(),
         nodes: duties,
@@ -203,15 +208,37 @@ fn suspected(terms: &Terms, duties: &[DutyView]) -> Vec<String> {
     duties.iter().filter(is_late).map(|duty| duty.node.clone()).collect()
 }
 
-fn on_failover(speaks: Option<&str>, other: Option<&DutyView>, disagreement: Option<&String>) -> String {
+/// Why the other node would not take over by itself, fit as it is.
+fn hindrance(terms: &Terms, bearings: Bearings, other: &DutyView) -> Option<String> {
+    if bearings.is_paused {
+        return Some("automatic moves are paused".to_owned());
+    }
+    if other.state == State::Idle.as_str() {
+        return Some(format!("node {} is idle until fallback", other.node));
+    }
+    let is_enough = terms.twin.is_some() && bearings.moves >= terms.moves_max;
+    is_enough.then(|| "automatic moves have reached their limit".to_owned())
+}
+
+fn on_failover(
+    speaks: Option<&str>,
+    other: Option<&DutyView>,
+    disagreement: Option<&String>,
+    hindrance: Option<&str>,
+) -> String {
     let Some(other) = other else { return "nothing could be moved: there is no twin".to_owned() };
     let name = &other.node;
-    match (disagreement, &other.unfit, speaks) {
-        (Some(why), ..) => format!("it would be refused: {why}"),
-        (None, Some(why), _) => format!("it would be refused: node {name} could not serve: {why}"),
-        (None, None, _) if !other.is_fit => format!("it would be refused: node {name} could not serve"),
-        (None, None, Some(_)) => format!("node {name} would serve it: it is fit, last heard {} ago", silence(other)),
-        (None, None, None) => {
+    if let Some(why) = disagreement {
+        return format!("it would be refused: {why}");
+    }
+    if !other.is_fit {
+        let why = other.unfit.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        return format!("it would be refused: node {name} could not serve{why}");
+    }
+    match (hindrance, speaks) {
+        (Some(why), _) => format!("only an order would move it to node {name}: {why}"),
+        (None, Some(_)) => format!("node {name} would serve it: it is fit, last heard {} ago", silence(other)),
+        (None, None) => {
             format!("node {name} takes it as soon as the lease is free: it is fit, last heard {} ago", silence(other))
         }
     }

@@ -176,7 +176,15 @@ fn what_the_two_files_disagree_on_is_named() {
 fn operators_are_reminded_and_strangers_named() {
     let mut paused = well();
     paused.bearings.is_paused = true;
-    assert!(trouble(&status(paused)).contains("paused"));
+    let seen = status(paused);
+    assert!(trouble(&seen).contains("paused") && !seen.domains[0].is_redundant);
+    assert_eq!(seen.domains[0].on_failover, "only an order would move it to node b: automatic moves are paused");
+    let idle = status(sighted(
+        Some(lease(Some("b"), 1_500)),
+        vec![duty("a", "Idle", 100), duty("b", "Running in Backup Mode", 100)],
+    ));
+    assert!(trouble(&idle).contains("node a is idle") && idle.verdict == Verdict::Troubled);
+    assert_eq!(idle.domains[0].on_failover, "only an order would move it to node a: node a is idle until fallback");
     let mut limited = well();
     limited.bearings.moves = 3;
     assert!(trouble(&status(limited)).contains("3 automatic moves within 10 min are enough"));

@@ -1,8 +1,10 @@
 //! What is not as it should be with a domain: a sentence each, with what to do where that is not plain.
 
+use tandem_muc_core::pair::State;
+
 use super::Terms;
 use super::assemble::Sighted;
-use super::status::{DomainView, NodeView};
+use super::status::{DomainView, DutyView, NodeView};
 use crate::store::{DutySeen, SqlStore};
 
 /// A domain under the eyes of an operator.
@@ -64,6 +66,10 @@ impl Case<'_> {
         if self.view.is_paused {
             found.push("automatic moves are paused; resume allows them again".to_owned());
         }
+        let is_idle = |duty: &&DutyView| duty.state == State::Idle.as_str() && duty.is_fit;
+        found.extend(self.view.nodes.iter().filter(is_idle).map(|duty| {
+            format!("node {} is idle: an operator moved the domain away; fallback brings it back", duty.node)
+        }));
         if self.view.moves_max.is_some_and(|most| self.view.moves >= most) {
             let minutes = self.terms.moves_within_ms / 60_000;
             let moves = self.view.moves;

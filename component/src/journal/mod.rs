@@ -101,7 +101,9 @@ pub enum Notice {
 pub enum Health {
     /// Commits go through.
     Fine,
-    /// The store does not answer; words are held.
+    /// The store does not answer just now; words are held, and so is what comes in.
+    Late,
+    /// The store has not answered for a while; words are held, and who sends something new is told to wait.
     Away,
     /// Another node holds the lease: nothing is written or spoken any more.
     Over {

@@ -17,6 +17,9 @@ use crate::telemetry;
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long a group may wait for the store before new stanzas are told to wait: a lost connection or a restart of the
+/// database is over before anybody need know, and no client has given up by then.
+const LENIENCE: Duration = Duration::from_secs(10);
 /// How long nothing happens before a mark is stored by itself.
 const QUIET: Duration = Duration::from_millis(200);
 /// How long the last mark is awaited at the end.
@@ -173,7 +176,7 @@ impl Task {
                 self.say(entry.apology().into_iter().collect(), false, entry.ticket().into_iter().collect()).await;
                 continue;
             }
-            let tickets: Vec<Ticket> = entry.ticket().into_iter().collect();
+            let tickets = tickets_with_facts(std::slice::from_ref(&entry));
             match self.append(own, &tickets).await? {
                 Ok(()) => self.release(vec![entry], !own.is_empty()).await,
                 Err(why) => self.bury(entry, &why).await,
@@ -192,6 +195,7 @@ impl Task {
             Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
         let mut pause = PAUSE_MIN;
         let mut attempts = 0_u32;
+        let first = Instant::now();
         loop {
             self.pulse.beat();
             let begun = Instant::now();
@@ -227,9 +231,10 @@ impl Task {
                     self.count_failure("unavailable");
                     attempts += 1;
                     if attempts == 1 || attempts.is_multiple_of(30) {
-                        warn!(domain = self.setup.domain, attempts, held = self.queue.len(), why = %why, "store: no commit; holding words, new stanzas are told to wait");
+                        warn!(domain = self.setup.domain, attempts, held = self.queue.len(), why = %why, "store: no commit; holding words");
                     }
-                    self.told.send_replace(Health::Away);
+                    let health = if first.elapsed() < LENIENCE { Health::Late } else { Health::Away };
+                    self.told.send_if_modified(|told| std::mem::replace(told, health) != health);
                     if *self.stop.borrow() {
                         error!(
                             domain = self.setup.domain,
@@ -338,5 +343,5 @@ impl Task {
 
 /// The tickets whose handling is durable with the records of `group`.
 fn tickets_with_facts(group: &[Entry]) -> Vec<Ticket> {
-    group.iter().filter(|entry| entry.records() > 0).filter_map(Entry::ticket).collect()
+    group.iter().filter_map(Entry::stored_ticket).collect()
 }

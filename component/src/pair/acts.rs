@@ -128,7 +128,7 @@ impl Driver {
             return;
         }
         tokio::spawn(async move {
-            let stanzas: Vec<String> = reign.pass_on().await.iter().map(reign::as_text).collect();
+            let stanzas: Vec<String> = reign.pass_on(epoch).await.iter().map(reign::as_text).collect();
             let (domain, count) = (&setup.reign.stream.domain, stanzas.len());
             match setup.reign.store.pass_on(domain, epoch, &stanzas).await {
                 Ok(_) => info!(domain, stanzas = count, "passed on what was read and not handled"),
@@ -143,11 +143,12 @@ impl Driver {
 
     /// Nothing more is said from here on; this node stands by.
     fn uncrown(&mut self) {
+        let so_far = self.unfit().map_or(Ok(()), Err);
         if let Some(crown) = self.crown.take() {
             crown.keeper.shut();
         }
         (self.stream, self.vitals, self.level) = (None, None, None);
-        self.standby = Some(Standby::start(self.setup.reign.stream.clone()));
+        self.standby = Some(Standby::start(self.setup.reign.stream.clone(), so_far));
     }
 
     fn end(&mut self) {

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::fail;
 use super::keep::{self, Back, BackTo, LockBox};
-use super::look::{Look, Looker, Memory};
+use super::look::{Look, Looker};
 use super::scribe::Scribe;
 use super::{Report, Setup};
 use crate::reign::{Frozen, News, Reign, Vitals, turned};
@@ -21,6 +21,8 @@ use crate::stream::{Gatekeeper, Standby, StreamState};
 
 /// How often the engine sees time pass.
 const TICK: Duration = Duration::from_millis(50);
+/// How long the first try of the stream may take.
+const FIRST_TRY: Duration = Duration::from_millis(300);
 /// How long the last lines of history may take.
 pub(super) const LAST_LINES: Duration = Duration::from_millis(700);
 
@@ -70,6 +72,10 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
     let (mut tick, mut beat) = (interval(TICK), interval(setup.beat));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if let Some(standby) = &driver.standby {
+        // What is told first is what was found, not that nothing was tried yet.
+        let _ = timeout(FIRST_TRY, standby.tried()).await;
+    }
     let mut is_stopping = false;
     while !driver.is_over {
         tokio::select! {
@@ -88,7 +94,7 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
 
 impl Driver {
     fn new(setup: Arc<Setup>, back: BackTo) -> Driver {
-        let looker = Looker { setup: setup.clone(), memory: Arc::new(std::sync::Mutex::new(Memory::default())) };
+        let looker = Looker::new(setup.clone());
         let (node, domain) = (setup.terms.node.clone(), setup.reign.stream.domain.clone());
         Driver {
             engine: Pair::new(setup.terms.clone(), Moment(0)),
@@ -98,7 +104,7 @@ impl Driver {
             back,
             lock: LockBox::default(),
             seeking: None,
-            standby: Some(Standby::start(setup.reign.stream.clone())),
+            standby: Some(Standby::start(setup.reign.stream.clone(), Err("not tried yet".to_owned()))),
             crown: None,
             reigns: 0,
             granted: None,
@@ -153,12 +159,12 @@ impl Driver {
         if !is_idle(self.looking.as_ref()) {
             return;
         }
-        let (looker, duty, unfit, back) = (self.looker.clone(), self.duty(), self.unfit(), self.back.clone());
-        let paused = self.paused;
+        self.looker.stand(self.duty(), self.paused);
+        let (looker, unfit, back) = (self.looker.clone(), self.unfit(), self.back.clone());
         let lock = self.lock.clone();
         self.looking = Some(tokio::spawn(async move {
             watch_lock(&lock, &back).await;
-            let looked = match looker.beat(duty, paused).await {
+            let looked = match looker.beat().await {
                 Ok(()) => looker.look(unfit).await,
                 Err(why) => Err(why),
             };
@@ -168,9 +174,10 @@ impl Driver {
 
     /// The duty row as it stands now, written at once: the other node reads why.
     pub(super) fn write_duty(&mut self) {
-        let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
+        self.looker.stand(self.duty(), self.paused);
+        let looker = self.looker.clone();
         self.writing = Some(tokio::spawn(async move {
-            if let Err(why) = looker.beat(duty, paused).await {
+            if let Err(why) = looker.beat().await {
                 tracing::debug!(%why, "the state could not be written; the next beat does");
             }
         }));
@@ -363,9 +370,9 @@ impl Driver {
         *self.lock.lock().await = None;
         self.crown = None;
         self.report();
-        let duty = self.duty();
+        self.looker.stand(self.duty(), self.paused);
         let last = async {
-            let _ = self.looker.beat(duty, self.paused).await;
+            let _ = self.looker.beat().await;
         };
         let _ = timeout(LAST_LINES, last).await;
         self.scribe.finish(LAST_LINES).await;

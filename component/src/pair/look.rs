@@ -23,7 +23,10 @@ pub(super) struct Memory {
 #[derive(Clone, Debug)]
 pub(super) struct Looker {
     pub(super) setup: Arc<Setup>,
-    pub(super) memory: Arc<Mutex<Memory>>,
+    memory: Arc<Mutex<Memory>>,
+    /// What is to be written, and whoever writes: an older state never comes after a newer one.
+    latest: Arc<Mutex<Option<(Duty, bool)>>>,
+    pen: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A look, and what was found to be lost.
@@ -35,6 +38,10 @@ pub(super) struct Look {
 }
 
 impl Looker {
+    pub(super) fn new(setup: Arc<Setup>) -> Looker {
+        Looker { setup, memory: Arc::default(), latest: Arc::default(), pen: Arc::default() }
+    }
+
     fn store(&self) -> &SqlStore {
         &self.setup.reign.store
     }
@@ -43,8 +50,16 @@ impl Looker {
         &self.setup.reign.stream.domain
     }
 
-    /// Writes `duty` and that the node lives.
-    pub(super) async fn beat(&self, duty: Duty, is_paused: bool) -> Result<(), StoreError> {
+    /// How the node stands to the domain from now on; the next beat writes it.
+    pub(super) fn stand(&self, duty: Duty, is_paused: bool) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((duty, is_paused));
+    }
+
+    /// Writes how the node stands, and that it lives.
+    pub(super) async fn beat(&self) -> Result<(), StoreError> {
+        let _pen = self.pen.lock().await;
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((duty, is_paused)) = latest else { return Ok(()) };
         let card = &self.setup.card;
         let beat = NodeBeat {
             node: &self.setup.terms.node,
@@ -107,7 +122,8 @@ impl Looker {
         let holder = lease.and_then(|lease| lease.owner.as_deref());
         let is_mine = holder.is_none_or(|holder| holder == terms.node);
         for open in self.store().open_orders(self.domain()).await? {
-            let is_left = open.age_ms > terms.patience_ms;
+            // Taken when it may be heeded: what is taken earlier would wait for ever, for its age is that of now.
+            let is_left = open.age_ms > terms.patience_ms + terms.move_ms;
             if open.node.is_some() || !(is_mine || is_left) {
                 continue;
             }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::FixedState;
 use tandem_muc_core::name::BareJid;
@@ -21,6 +22,8 @@ use crate::shard::{Mail, Shard};
 use crate::stream::{Received, StreamHandle};
 use crate::telemetry;
 
+/// For so long after a reign began a timeout says more of our own absence than of an occupant's.
+const UNSURE: Duration = Duration::from_secs(30);
 /// What may be kept while a move is under way: seconds of a busy service.
 const KEPT_MAX: usize = 50_000;
 
@@ -31,6 +34,8 @@ pub(super) struct Dispatch {
     pub(super) journal: Journal,
     pub(super) stream: StreamHandle,
     pub(super) lobby: Lobby,
+    /// When the reign began.
+    pub(super) since: Instant,
     pub(super) news: mpsc::UnboundedSender<News>,
     /// Kept while frozen, to be handled after a thaw or by the next reign.
     pub(super) kept: Option<Vec<Received>>,
@@ -179,12 +184,15 @@ impl Dispatch {
 
     async fn hand_on(&self, stanza: Received) {
         match self.journal.health() {
-            Health::Fine => {}
+            Health::Fine | Health::Late => {}
             Health::Away if may_be_held(&stanza.inbound) => {}
             Health::Away => return self.ask_to_wait(stanza).await,
             Health::Over { .. } => return,
         }
         let Received { inbound, ticket } = stanza;
+        if self.since.elapsed() < UNSURE && is_timeout(&inbound) {
+            return self.stream.settle(ticket.into_iter().collect()).await;
+        }
         let inbound = Arc::new(inbound);
         if inbound.to.local().is_none() {
             if let Some(level) = level::read(&inbound) {
@@ -247,7 +255,14 @@ impl Dispatch {
 
 /// Comes when the journal is no longer fine.
 async fn unwell(health: &mut watch::Receiver<Health>) {
-    let _ = health.wait_for(|health| *health != Health::Fine).await;
+    let _ = health.wait_for(|health| !matches!(health, Health::Fine | Health::Late)).await;
+}
+
+/// An error that says only that somebody did not answer in time.
+fn is_timeout(inbound: &Inbound) -> bool {
+    let stanza = &inbound.stanza;
+    let is_answer = stanza.kind == Kind::Iq;
+    stanza.type_ == Type::Error && !is_answer && stanza.error_condition() == Some(Condition::RemoteServerTimeout)
 }
 
 /// While the store is away a presence of somebody inside is kept for later, for an error would look like being put

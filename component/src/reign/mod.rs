@@ -34,6 +34,8 @@ pub type Reloads = watch::Receiver<Option<Arc<Config>>>;
 pub struct Setup {
     /// This node.
     pub node: String,
+    /// Whether it has a twin, and so wants to know what kind of server it is attached to.
+    pub has_twin: bool,
     /// The identity of the database.
     pub database: String,
     /// Tasks that run rooms.
@@ -110,7 +112,7 @@ pub struct Vitals {
 enum Order {
     Freeze(oneshot::Sender<Result<Frozen, String>>),
     Thaw,
-    PassOn(oneshot::Sender<Vec<Inbound>>),
+    PassOn(Epoch, oneshot::Sender<Vec<Inbound>>),
     End(oneshot::Sender<()>),
     Sweep,
     Vitals(oneshot::Sender<Vitals>),
@@ -178,10 +180,10 @@ impl Reign {
         self.stream.state()
     }
 
-    /// After a freeze and with the lease handed over: reads the stream to its end, gives what was not handled.
-    pub async fn pass_on(self) -> Vec<Inbound> {
+    /// After a freeze and with the lease handed over in `epoch`: reads the stream to its end, gives what was not handled.
+    pub async fn pass_on(self, epoch: Epoch) -> Vec<Inbound> {
         let (told, passed) = oneshot::channel();
-        if self.orders.send(Order::PassOn(told)).await.is_err() {
+        if self.orders.send(Order::PassOn(epoch, told)).await.is_err() {
             return Vec::new();
         }
         let passed = passed.await.unwrap_or_default();

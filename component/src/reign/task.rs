@@ -1,7 +1,7 @@
 //! The reign's one task: opens the domain step by step, then does what it is told until it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::pair::{Level, Opening};
@@ -17,7 +17,7 @@ use super::lobby::Lobby;
 use super::{Frozen, Grant, News, Order, Setup, Vitals, level, passed, sweep};
 use crate::journal::{self, Entry, Health, Journal};
 use crate::shard::{self, Shard};
-use crate::store::{SqlStore, StoreError};
+use crate::store::{Epoch, SqlStore, StoreError};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
 
 /// The most stanzas that wait in one shard.
@@ -29,8 +29,12 @@ const DRAIN: Duration = Duration::from_millis(2_500);
 const FAREWELL: Duration = Duration::from_millis(1_200);
 /// How often the tail is asked for until the store answers.
 const AGAIN: Duration = Duration::from_millis(250);
-/// A server that lets newcomers replace has done so by then; another is left to its newcomer.
-const REPLACED: Duration = Duration::from_millis(150);
+/// How long a successor may take to have the lease.
+const SUCCEEDED: Duration = Duration::from_millis(1_500);
+/// Once it has, its stream opens within this; where the server lets newcomers replace, ours has ended by then.
+const REPLACED: Duration = Duration::from_millis(80);
+/// How often the lease is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Before it has opened.
 pub(super) struct Task {
@@ -85,7 +89,9 @@ impl Task {
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);
-        if let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain)) {
+        if court.setup.has_twin
+            && let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain))
+        {
             court.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
         }
         let _guards = Guards(court.hangers_on().into_iter().chain([watching.abort_handle()]).collect());
@@ -110,7 +116,7 @@ impl Task {
                         let _ = told.send(Ok(Frozen { mark: None, handled, is_relayed: false }));
                         self.still(orders).await?;
                     }
-                    Order::PassOn(told) => { let _ = told.send(Vec::new()); }
+                    Order::PassOn(_, told) => { let _ = told.send(Vec::new()); }
                     Order::End(told) => {
                         let _ = told.send(());
                         return None;
@@ -125,7 +131,7 @@ impl Task {
     async fn still(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<()> {
         loop {
             match orders.recv().await? {
-                Order::PassOn(told) => {
+                Order::PassOn(_, told) => {
                     self.stream.retire();
                     self.inbound.close();
                     let mut unhandled = Vec::new();
@@ -191,6 +197,7 @@ impl Task {
             journal: journal.clone(),
             stream: stream.clone(),
             lobby,
+            since: Instant::now(),
             news,
             kept: None,
             thaw: None,
@@ -235,8 +242,8 @@ impl Court {
                     let (health, stream) = (self.journal.watch(), self.stream.state());
                     let _ = told.send(Vitals { health, stream, pulse: self.journal.pulse() });
                 }
-                Order::PassOn(told) => {
-                    let _ = told.send(self.pass_on().await);
+                Order::PassOn(epoch, told) => {
+                    let _ = told.send(self.pass_on(epoch).await);
                     return;
                 }
                 Order::End(told) => {
@@ -270,18 +277,20 @@ impl Court {
         });
     }
 
-    /// The lease is another's: the stream is read until the server ends it, which the newcomer brings about.
-    async fn pass_on(self) -> Vec<Inbound> {
+    /// The lease is another's: the stream is read until the server ends it, which the newcomer brings about. A server
+    /// that takes both is left once the newcomer has begun, so that there is always somebody to bring stanzas to.
+    async fn pass_on(self, epoch: Epoch) -> Vec<Inbound> {
         self.stream.retire();
-        let Court { stream, mut dispatching, journaling, .. } = self;
+        let Court { setup, stream, mut dispatching, journaling, .. } = self;
         journaling.abort();
-        let kept = if let Ok(kept) = timeout(REPLACED, &mut dispatching).await {
-            kept
-        } else {
-            stream.leave();
-            match timeout(FAREWELL, &mut dispatching).await {
-                Ok(kept) => kept,
-                Err(_) => return Vec::new(),
+        let kept = tokio::select! {
+            kept = &mut dispatching => kept,
+            () = begun(&setup.store, &setup.stream.domain, epoch) => {
+                stream.leave();
+                match timeout(FAREWELL, dispatching).await {
+                    Ok(kept) => kept,
+                    Err(_) => return Vec::new(),
+                }
             }
         };
         // What a relay brought it brings again.
@@ -331,6 +340,17 @@ impl Drop for Guards {
     fn drop(&mut self) {
         self.0.iter().for_each(AbortHandle::abort);
     }
+}
+
+/// Waits until the successor has taken the lease up, which gives it an epoch of its own, and has had time to attach.
+async fn begun(store: &SqlStore, domain: &str, handed_in: Epoch) {
+    let taken_up = async {
+        while !matches!(store.see_lease(domain).await, Ok(Some(lease)) if lease.epoch > handed_in) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _ = timeout(SUCCEEDED, taken_up).await;
+    tokio::time::sleep(REPLACED).await;
 }
 
 /// Waits until everything said is handed on; where no stream is open there is nothing to wait for.
@@ -388,7 +408,7 @@ async fn tell_health(mut health: watch::Receiver<Health>, news: mpsc::UnboundedS
     loop {
         let told = match *health.borrow_and_update() {
             Health::Fine => std::mem::take(&mut was_away).then_some(News::Commits(None)),
-            Health::Away => {
+            Health::Late | Health::Away => {
                 was_away = true;
                 Some(News::Commits(Some("the database takes no commits".to_owned())))
             }

@@ -133,7 +133,7 @@ impl DomainStatus {
         };
         let health = *vitals.health.borrow();
         match (health, &*vitals.stream.borrow()) {
-            (Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
+            (Health::Late | Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
             (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
             (Health::Fine, _) if !report.has_store => {
                 Err("the store does not answer; the lease is not renewed".to_owned())

@@ -31,10 +31,10 @@ pub struct Standby {
 }
 
 impl Standby {
-    /// Starts to keep ready; must be called inside a runtime.
-    pub fn start(config: StreamConfig) -> Standby {
+    /// Starts to keep ready; must be called inside a runtime. `so_far` is its fitness until it was tried.
+    pub fn start(config: StreamConfig, so_far: Result<(), String>) -> Standby {
         let (takers, taken) = mpsc::channel(1);
-        let (told, fitness) = watch::channel(Err("not tried yet".to_owned()));
+        let (told, fitness) = watch::channel(so_far);
         tokio::spawn(keep(config, taken, told));
         Standby { takers, fitness }
     }
@@ -42,6 +42,11 @@ impl Standby {
     /// Whether a stream could be opened, as far as one can know without opening it; else why not.
     pub fn fitness(&self) -> Result<(), String> {
         self.fitness.borrow().clone()
+    }
+
+    /// Waits until it was tried once.
+    pub async fn tried(&self) {
+        let _ = self.fitness.clone().changed().await;
     }
 
     /// The stream that is ready, if there is one.

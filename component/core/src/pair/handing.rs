@@ -99,6 +99,7 @@ impl Pair {
         out.push(Action::PassOn { epoch: handed });
         (self.has_lock, self.is_seeking) = (false, false);
         self.seek_from = Moment(now.0 + self.terms.lease_ms);
+        self.given_up = Some(self.epoch_max);
         self.ask_from = self.seek_from;
         self.handed = Some(handed);
         let twin = self.terms.twin.clone().unwrap_or_default();

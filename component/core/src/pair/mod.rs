@@ -113,6 +113,8 @@ pub struct Pair {
     handed: Option<i64>,
     /// Not before.
     seek_from: Moment,
+    /// The epoch this node gave up or lost: once the twin has had the next, the lock is sought again.
+    given_up: Option<i64>,
     ask_from: Moment,
     level: Option<Level>,
     /// Since when the stream is not open, and why.
@@ -155,6 +157,7 @@ impl Pair {
             is_seeking: false,
             handed: None,
             seek_from: Moment(0),
+            given_up: None,
             ask_from: Moment(0),
             level: None,
             detached: None,
@@ -270,6 +273,11 @@ impl Pair {
         self.seen = sighting.clone();
         self.seen.lease = before;
         self.see_lease(now, sighting.lease.as_ref());
+        let has_twin_begun =
+            self.is_held_by_twin() && self.seen.lease.as_ref().map(|lease| lease.epoch) > self.given_up;
+        if has_twin_begun && self.given_up.take().is_some() {
+            self.seek_from = self.seek_from.min(now);
+        }
         let is_away = self.terms.twin.as_ref().is_some_and(|twin| *twin == self.terms.home);
         if is_away && self.twin_obstacle().is_none() {
             self.home_fit_since.get_or_insert(now);

@@ -192,6 +192,11 @@ impl Pair {
         if let Some(blind) = self.blindness() {
             return blind;
         }
+        // Its own again, and about to be taken up: that is told when it is.
+        let is_own = self.holder() == Some(self.terms.node.as_str());
+        if is_own && self.told.state != State::Initializing {
+            return self.told.clone();
+        }
         let idle = self.seen.is_idle && self.is_home();
         if let Some((reason, why)) = self.obstacle_here(now) {
             // A holder that no longer renews serves nobody: who may not take over says that nobody does.

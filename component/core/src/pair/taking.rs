@@ -150,6 +150,7 @@ impl Pair {
         }
         (self.has_lock, self.is_seeking) = (false, false);
         self.seek_from = Moment(now.0 + self.terms.lease_ms);
+        self.given_up = Some(self.epoch_max);
         self.ask_from = Moment(now.0 + AGAIN_MS);
         self.detached = None;
         self.duty = Duty::Waiting;

@@ -50,7 +50,7 @@ pub(super) fn judge(text: &str, service: &Service) -> Vec<Finding> {
         }
         Some(_) | None => Finding::bad(
             WHAT,
-            format!("{domain}: while a dead node's stream hangs its twin is refused (conflict)"),
+            format!("{domain}: while a dead stream hangs whoever comes next is refused (conflict)"),
             "component_conflict_resolve = \"kick_old\"",
         ),
     });
