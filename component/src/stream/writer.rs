@@ -355,11 +355,21 @@ struct Out<'a> {
 impl Out<'_> {
     /// Not a byte leaves while the lease is in doubt.
     async fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        let mut written = 0;
+        while written < self.buffer.len() {
+            self.gate.opened().await;
+            self.socket.writable().await?;
+            // A server that did not read for long may find the lease gone.
+            if !self.gate.is_open() {
+                continue;
+            }
+            match self.socket.try_write(&self.buffer[written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => return Err(why),
+            }
         }
-        self.gate.opened().await;
-        self.socket.write_all(self.buffer).await?;
         self.buffer.clear();
         Ok(())
     }
