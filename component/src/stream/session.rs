@@ -111,6 +111,9 @@ impl Session {
             has_warned: false,
             gate: gate.clone(),
             ledger: ledger.clone(),
+            unsettled: Vec::new(),
+            unflushed: Vec::new(),
+            has_acknowledged: false,
         };
         let handle = StreamHandle {
             said,
@@ -308,7 +311,7 @@ impl Request {
         let Some(boot) = attached.relay.as_ref().map(|greeting| greeting.boot.clone()) else {
             return Err(trouble(Cause::NoRelay));
         };
-        let handled = self.ledger.received(&boot);
+        let handled = self.ledger.handled(&boot);
         match relayed::attach(&mut attached, &self.claim, &boot, &handled, self.patience).await {
             Ok(welcome) => Ok(Open { attached, relay: Some(welcome) }),
             Err(cause) => Err(trouble(cause)),
