@@ -153,7 +153,7 @@ impl Driver {
             && !crown.is_handing
             && is_idle(self.renewing.as_ref())
         {
-            let renewal = keep::renew(self.setup.clone(), crown.lease.epoch, self.back.clone());
+            let renewal = keep::renew(self.setup.clone(), crown.nth, crown.lease.epoch, self.back.clone());
             self.renewing = Some(tokio::spawn(renewal));
         }
         if !is_idle(self.looking.as_ref()) {
@@ -254,17 +254,18 @@ impl Driver {
                 self.feed(Event::LockHad(lease)).await;
             }
             Back::Leased(acquired, asked_at) => self.leased(acquired, asked_at).await,
-            Back::Renewed(renewed, asked_at) => self.renewed(renewed, asked_at).await,
-            Back::Frozen(frozen) => match frozen {
-                Ok(frozen) => {
-                    fail::point("frozen");
-                    if let Some(crown) = &mut self.crown {
+            Back::Renewed(nth, renewed, asked_at) => self.renewed(nth, renewed, asked_at).await,
+            Back::Frozen(nth, frozen) => {
+                let Some(crown) = self.crown.as_mut().filter(|crown| crown.nth == nth) else { return };
+                match frozen {
+                    Ok(frozen) => {
+                        fail::point("frozen");
                         crown.frozen = Some(frozen);
+                        self.feed(Event::Frozen).await;
                     }
-                    self.feed(Event::Frozen).await;
+                    Err(why) => self.feed(Event::NotFrozen(why)).await,
                 }
-                Err(why) => self.feed(Event::NotFrozen(why)).await,
-            },
+            }
             Back::News(nth, news) => self.heard(nth, news).await,
             Back::Vitals(nth, vitals) => {
                 if self.crown.as_ref().is_some_and(|crown| crown.nth == nth) {
@@ -305,12 +306,10 @@ impl Driver {
         self.feed(event).await;
     }
 
-    async fn renewed(&mut self, renewed: Result<bool, StoreError>, asked_at: Instant) {
+    async fn renewed(&mut self, nth: u64, renewed: Result<bool, StoreError>, asked_at: Instant) {
         let until = self.lease_end(asked_at);
-        let Some(crown) = &mut self.crown else { return };
-        if crown.is_handing {
-            return;
-        }
+        // The answer to an earlier reign says nothing of this one.
+        let Some(crown) = self.crown.as_mut().filter(|crown| crown.nth == nth && !crown.is_handing) else { return };
         match renewed {
             Ok(true) => {
                 crown.keeper.renew(until);
