@@ -72,6 +72,9 @@ async fn what_comes_again_is_handled_once_and_acknowledged_on_the_new_stream() {
     assert_eq!(late[0].inbound.stanza.id.as_deref(), Some("m4"));
     stream.settle(came.iter().chain(&late).filter_map(|one| one.ticket).collect()).await;
     stage.until(|seen| seen.held == 0).await;
-    assert_eq!(stream.handled_with(&[]).and_then(|text| text.split_once(':').map(|two| two.1.to_owned())).as_deref(), Some("4"));
+    assert_eq!(
+        stream.handled_with(&[]).and_then(|text| text.split_once(':').map(|two| two.1.to_owned())).as_deref(),
+        Some("4")
+    );
     assert!(inbound.try_recv().is_err());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tandem_muc_core::pair::{Event, Level, Pair};
+use tandem_muc_core::pair::{Action, Event, Level, Order, Pair, Verdict};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -280,15 +280,27 @@ impl Driver {
         self.has_store = look.is_ok();
         match look {
             Ok(look) => {
-                let Look { sighting, loss } = *look;
+                let Look { sighting, loss, late } = *look;
                 if let Some(loss) = loss {
                     self.scribe.lament(self.engine.standing(), self.engine.epoch_max(), loss);
+                }
+                for order in late {
+                    self.refuse_late(order).await;
                 }
                 self.paused = sighting.is_paused;
                 self.feed(Event::Saw(sighting)).await;
             }
             Err(why) => self.feed(Event::Blind(why)).await,
         }
+    }
+
+    /// One of them may be what gave the domain away: that one is answered with the move.
+    async fn refuse_late(&mut self, order: Order) {
+        if self.engine.reigns().is_some() || !self.looker.is_taken(&order.id) {
+            return;
+        }
+        let why = "the domain went to another node before it could be carried out; give it again if still wanted";
+        self.act(Action::Answer(Verdict { order, outcome: Err(why.to_owned()) })).await;
     }
 
     async fn leased(&mut self, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
