@@ -35,7 +35,10 @@ impl Brain {
             self.heard.push(Event::LeaseOverdue("the renewal was not confirmed in time".into()));
         }
         self.heard.push(Event::Tick);
-        self.with_reign(|reign| reign.quiet_ms += TICK_MS);
+        self.with_reign(|reign| {
+            reign.quiet_ms += TICK_MS;
+            reign.ending_ms += if reign.is_ending { TICK_MS } else { 0 };
+        });
     }
 
     fn beat(&mut self, now: Now) {

@@ -96,6 +96,7 @@ pub(crate) struct Reign {
     pub(super) stored: Numbers,
     pub(super) stored_boot: Option<String>,
     pub(super) quiet_ms: u64,
+    pub(super) ending_ms: u64,
 }
 
 impl Reign {
@@ -133,6 +134,7 @@ impl Reign {
             stored,
             stored_boot,
             quiet_ms: 0,
+            ending_ms: 0,
         }
     }
 

@@ -20,6 +20,8 @@ use crate::stanzas::{is_answerable, rules};
 const AGAIN_MS: u64 = 50;
 /// After so long without work the mark is stored by itself.
 const QUIET_MS: u64 = 200;
+/// An end in good order takes so long at most.
+const END_MS: u64 = 3_000;
 const GROUP_MAX: usize = 20;
 
 impl Brain {
@@ -351,6 +353,9 @@ impl Brain {
     fn finish_what_waits(&mut self) {
         let Some(reign) = &mut self.reign else { return };
         let waits = (reign.is_frozen || reign.is_ending) && !reign.is_giving;
+        if waits && reign.ending_ms >= END_MS {
+            return self.give_back();
+        }
         if !waits || !reign.is_durable() {
             return;
         }

@@ -60,6 +60,12 @@ impl Pair {
             self.is_seeking = true;
             out.push(Action::SeekLock);
         }
+        // What was handed over is this node's already, whoever still has the lock.
+        if let Some(LeaseView { epoch, expires_ms, .. }) = self.seen.lease
+            && self.was_handed
+        {
+            return self.ask(now, Right::Silent { epoch, expires_ms }, out);
+        }
         if self.obstacle_here(now).is_some() {
             return;
         }
