@@ -39,6 +39,8 @@ pub(super) struct Task {
     wakes: BTreeSet<(Moment, BareJid)>,
     /// Rooms the store was asked for.
     loading: usize,
+    /// A room being loaded has as many waiting for it as the mailbox holds: nothing more is taken until a load is done.
+    is_crowded: bool,
     is_open: bool,
     freezing: Option<Freezing>,
     clock: Clock,
@@ -68,6 +70,7 @@ impl Task {
             rooms,
             wakes,
             loading: 0,
+            is_crowded: false,
             is_open: true,
             freezing: None,
             clock,
@@ -84,7 +87,7 @@ impl Task {
                 self.stand_still(&done, thawed).await;
             }
             let wake = self.wakes.first().map(|(moment, _)| self.clock.instant(*moment));
-            let may_take = self.is_open && self.loading < LOADS_MAX;
+            let may_take = self.is_open && self.loading < LOADS_MAX && !self.is_crowded;
             // The mailbox comes last: under load it is never empty, and what is rare must not wait for that.
             tokio::select! {
                 biased;
@@ -116,8 +119,11 @@ impl Task {
     async fn receive(&mut self, jid: BareJid, errand: Errand) {
         match self.rooms.get_mut(&jid) {
             Some(Slot::Live(_)) => self.handle(&jid, errand).await,
-            Some(Slot::Loading(waiting)) if waiting.len() < self.setup.mailbox_max => waiting.push_back(errand),
-            Some(Slot::Loading(_)) => self.refuse(&errand, &please_wait()).await,
+            Some(Slot::Loading(waiting)) => {
+                waiting.push_back(errand);
+                // After a takeover many may have waited for one room: the rest waits where it is until that is loaded.
+                self.is_crowded |= waiting.len() >= self.setup.mailbox_max;
+            }
             None => self.load(jid, VecDeque::from([errand]), Duration::ZERO),
         }
     }
@@ -137,6 +143,7 @@ impl Task {
 
     async fn settle_in(&mut self, Load { jid, image }: Load) {
         self.loading -= 1;
+        self.is_crowded = false;
         let Some(Slot::Loading(waiting)) = self.rooms.remove(&jid) else { return };
         let room = match image {
             Ok(Some(image)) => Room::restore(jid.clone(), self.setup.rules.clone(), image),
