@@ -229,7 +229,10 @@ impl Pair {
             }
             Event::LockHad(lease) => {
                 (self.has_lock, self.is_seeking) = (true, false);
-                self.see_lease(now, lease.as_ref());
+                // The look that was to come along may have failed: that tells nothing of the lease.
+                if self.blind.is_none() {
+                    self.see_lease(now, lease.as_ref());
+                }
             }
             Event::LockGone => {
                 self.seek_from = self.seek_after_loss(now);
