@@ -186,7 +186,9 @@ impl Pair {
             Duty::Handing { epoch, is_frozen: false, until, unopened } => {
                 self.freezing(now, event, (epoch, until, unopened), out);
             }
-            Duty::Handing { epoch, is_frozen: true, unopened, .. } => self.handing(now, event, (epoch, unopened), out),
+            Duty::Handing { epoch, is_frozen: true, until, unopened } => {
+                self.handing(now, event, (epoch, until, unopened), out);
+            }
             Duty::Passing { until } => self.passing(now, event, until, out),
             Duty::Ending => self.ending(now, event, out),
             Duty::Ended => {}
