@@ -31,6 +31,8 @@ struct Book {
     settled: Numbers,
     /// What was acknowledged.
     acknowledged: Numbers,
+    /// Groups before this one are not told as said in full.
+    said_from: i64,
 }
 
 /// Shared by the reader, the writer and the journal of one reign.
@@ -123,6 +125,16 @@ impl Ledger {
                 .for_each(|ticket| acknowledged.insert(ticket.no));
             acknowledged.clone()
         })
+    }
+
+    /// Only groups from `seq` on are told as said in full.
+    pub(super) fn tell_said_from(&self, seq: i64) {
+        self.with(|book| book.said_from = seq);
+    }
+
+    /// Whether `seq` may be told as said in full.
+    pub(super) fn may_tell_said(&self, seq: i64) -> bool {
+        self.with(|book| seq >= book.said_from)
     }
 
     /// The stanza is dropped, and nobody is to handle it.

@@ -221,7 +221,8 @@ impl<'a> Writer<'a> {
             return;
         }
         let seq = self.inlet.window.written_seq();
-        if let Some(seq) = seq.filter(|_| self.is_relayed && seq > self.told_seq) {
+        let is_news = self.is_relayed && seq > self.told_seq;
+        if let Some(seq) = seq.filter(|seq| is_news && self.inlet.ledger.may_tell_said(*seq)) {
             relayed::write_said(seq, &mut self.buffer);
             self.told_seq = Some(seq);
         }

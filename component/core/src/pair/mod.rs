@@ -186,7 +186,9 @@ impl Pair {
             Duty::Handing { epoch, is_frozen: false, until, unopened } => {
                 self.freezing(now, event, (epoch, until, unopened), out);
             }
-            Duty::Handing { epoch, is_frozen: true, unopened, .. } => self.handing(now, event, (epoch, unopened), out),
+            Duty::Handing { epoch, is_frozen: true, until, unopened } => {
+                self.handing(now, event, (epoch, until, unopened), out);
+            }
             Duty::Passing { until } => self.passing(now, event, until, out),
             Duty::Ending { until } => self.ending(now, event, until, out),
             Duty::Ended => {}
@@ -232,7 +234,10 @@ impl Pair {
             }
             Event::LockHad(lease) => {
                 (self.has_lock, self.is_seeking) = (true, false);
-                self.see_lease(now, lease.as_ref());
+                // The look that was to come along may have failed: that tells nothing of the lease.
+                if self.blind.is_none() {
+                    self.see_lease(now, lease.as_ref());
+                }
             }
             Event::LockGone => {
                 self.seek_from = self.seek_after_loss(now);

@@ -85,7 +85,10 @@ impl Pair {
             Event::Stop => self.end(now, out),
             Event::Tick | Event::Saw(_) | Event::LockGone => {
                 self.keep_lock(now, out);
-                self.consider_handing(now, epoch, Some(unopened), out);
+                self.heed_in_time(now, epoch, unopened, out);
+                if self.duty == (Duty::Opening { epoch, unopened }) {
+                    self.consider_handing(now, epoch, Some(unopened), out);
+                }
             }
             Event::Blind(_)
             | Event::LockHad(_)
@@ -103,6 +106,14 @@ impl Pair {
             | Event::NotHandedOver(_)
             | Event::PassedOn
             | Event::Ended => {}
+        }
+    }
+
+    /// Opening takes no time to speak of; one that does not come about does not keep an operator waiting.
+    fn heed_in_time(&mut self, now: Moment, epoch: i64, unopened: Unopened, out: &mut Vec<Action>) {
+        let is_long = now.0.saturating_sub(self.reign_since.0) >= self.terms.patience_ms;
+        if is_long && self.order.is_none() {
+            self.heed_order(now, epoch, Some(unopened), out);
         }
     }
 

@@ -76,9 +76,9 @@ impl Pair {
         }
     }
 
-    /// The lock is ours: whoever had it is gone, or has handed over.
+    /// The lock is ours: whoever had it is gone, or has handed over - which of the two, only a look can tell.
     fn heed_lock(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if now < self.ask_from {
+        if now < self.ask_from || self.blind.is_some() {
             return;
         }
         if self.obstacle_here(now).is_some() || !self.is_this_turn(now) {
