@@ -60,11 +60,9 @@ impl Brain {
         let Some(reign) = &mut self.reign else { return };
         reign.note_boot(&welcome.boot);
         reign.upcoming = welcome.next;
-        // Groups that this database does not know are of a time that it forgot; the relay is told so.
-        reign.relay_mark = welcome.mark.filter(|mark| *mark <= reign.seq);
-        if reign.relay_mark < welcome.mark {
-            self.deeds.push(Deed::Write(stream, Up::Said(reign.stored_mark)));
-        }
+        // Groups of a time that the database forgot are not those it has now.
+        let knows = welcome.said_in == Some(reign.before.unsigned_abs());
+        reign.relay_mark = welcome.mark.filter(|mark| knows && *mark <= reign.seq);
         reign.unhandled.clear();
         self.attached(now, stream);
     }
