@@ -150,7 +150,9 @@ impl Reader {
     fn refuse(&self, answer: Option<Outbound>, ticket: Option<Ticket>) {
         if self.asides.try_send(aside(answer, ticket)).is_err() {
             debug!(domain = self.domain, "a bad stanza goes unanswered: too many of them wait");
-            ticket.into_iter().for_each(|ticket| self.ledger.give_up(ticket));
+            if let Some(ticket) = ticket {
+                self.ledger.give_up(ticket);
+            }
         }
     }
 }
