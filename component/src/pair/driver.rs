@@ -215,8 +215,9 @@ impl Driver {
         match (&self.standby, &self.stream) {
             (Some(standby), _) => standby.fitness().err(),
             (None, Some(stream)) => match &*stream.borrow() {
-                StreamState::Attached { .. } => None,
-                other => Some(other.to_string()),
+                // Closed by us: that says nothing of the server.
+                StreamState::Attached { .. } | StreamState::Closed => None,
+                other @ (StreamState::Connecting { .. } | StreamState::Outdated { .. }) => Some(other.to_string()),
             },
             (None, None) => None,
         }

@@ -131,7 +131,7 @@ impl Pair {
         self.move_from = Moment(now.0 + CALM * self.terms.patience_ms);
         out.push(Action::Thaw);
         if self.is_stopping {
-            return self.end(out);
+            return self.end(now, out);
         }
         match unopened {
             None => self.duty = Duty::Serving { epoch },
@@ -154,9 +154,13 @@ impl Pair {
     }
 
     /// The reign ends in good order: what was begun is finished, the lease given back.
-    pub(super) fn ending(&mut self, now: Moment, event: &Event, out: &mut Vec<Action>) {
+    pub(super) fn ending(&mut self, now: Moment, event: &Event, until: Moment, out: &mut Vec<Action>) {
         match event {
             Event::Ended => self.finish(out),
+            Event::Tick if now >= until => {
+                out.push(Action::Cut);
+                self.finish(out);
+            }
             Event::LeaseLost | Event::Fenced(_) | Event::Outdated(_) => self.step_down(now, event, out),
             Event::Tick
             | Event::Saw(_)

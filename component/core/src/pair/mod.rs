@@ -66,7 +66,7 @@ enum Duty {
     /// The other has the lease; what was read is passed on.
     Passing { until: Moment },
     /// Ends in good order.
-    Ending,
+    Ending { until: Moment },
     /// Over.
     Ended,
 }
@@ -190,7 +190,7 @@ impl Pair {
                 self.handing(now, event, (epoch, until, unopened), out);
             }
             Duty::Passing { until } => self.passing(now, event, until, out),
-            Duty::Ending => self.ending(now, event, out),
+            Duty::Ending { until } => self.ending(now, event, until, out),
             Duty::Ended => {}
         }
         self.tell(now, out);
@@ -200,9 +200,12 @@ impl Pair {
     pub fn reigns(&self) -> Option<i64> {
         match self.duty {
             Duty::Opening { epoch, .. } | Duty::Serving { epoch } | Duty::Handing { epoch, .. } => Some(epoch),
-            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Passing { .. } | Duty::Ending | Duty::Ended => {
-                None
-            }
+            Duty::Starting
+            | Duty::Waiting
+            | Duty::Taking(_)
+            | Duty::Passing { .. }
+            | Duty::Ending { .. }
+            | Duty::Ended => None,
         }
     }
 

@@ -42,7 +42,7 @@ impl Pair {
             self.cause = Some((Reason::OnAdminRequest, format!("node {} is being stopped", self.terms.node)));
             return self.hand(now, epoch, None, out);
         }
-        self.end(out);
+        self.end(now, out);
     }
 
     pub(super) fn heed_order(&mut self, now: Moment, epoch: i64, unopened: Option<Unopened>, out: &mut Vec<Action>) {

@@ -145,6 +145,14 @@ fn what_is_handed_over_is_taken_up_at_once_and_nobody_is_looked_for() {
 }
 
 #[test]
+fn what_is_handed_over_is_taken_up_though_somebody_dead_keeps_the_lock() {
+    let mut b = Node::standing_by("b");
+    let done = b.later(400).sees(lease(Some("b"), 8, 3_000));
+    assert_eq!(done[0], ask(Right::Silent { epoch: 8, expires_ms: 3_000 }, 8, None), "{done:?}");
+    assert_eq!(b.hears(&Event::LeaseHad(9)), [Action::Begin { epoch: 9, handed_in: Some(8) }]);
+}
+
+#[test]
 fn a_fallback_brings_the_domain_home() {
     let mut b = Node::serving("b");
     let done = b.later(500).sees_also(lease(Some("b"), 7, 2_000), gives_order(OrderKind::Fallback, "o1"));
