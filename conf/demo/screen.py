@@ -26,14 +26,14 @@ class Screen:
         self._line(f"  {self._paint('1;36', str(self._step))}  {self._paint('1', text)}")
 
     def done(self, text: str, took: str = "") -> None:
-        self._line(f"     {self._paint('32', self._tick)} {text:<66}{self._paint('2', took)}".rstrip())
+        self._line(f"     {self._paint('32', self._tick)} {text + '  ':<66}{self._paint('2', took)}".rstrip())
 
     def struck(self, text: str) -> None:
         self._line(f"     {self._paint('1;31', self._cross)} {self._paint('31', text)}")
 
     def speech(self, nick: str, text: str, note: str = "") -> None:
         colour = {"Alice": "35", "Bob": "34"}.get(nick, "33")
-        self._line(f"     {self._paint(colour, f'{nick:>7}')}  {text:<59}{self._paint('2', note)}".rstrip())
+        self._line(f"     {self._paint(colour, f'{nick:>7}')}  {text + '  ':<59}{self._paint('2', note)}".rstrip())
 
     def fact(self, name: str, text: str) -> None:
         self._line(f"     {self._paint('2', f'{name:<10}')}{text}")

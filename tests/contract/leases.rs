@@ -10,7 +10,7 @@ use crate::place::{Place, SERVICE, ask, fence, marked, reign};
 pub(crate) async fn a_lease_is_given_once_and_comes_with_the_fence(place: Arc<Place>) {
     let store = place.store().await;
     let taken = store.acquire(&ask("a", 60_000, Right::Free)).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(1), seq: 0, mark: 0, inbound: None }));
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(1), before: Epoch(0), seq: 0, mark: 0, inbound: None }));
     let held = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
     let Acquired::HeldBy { node, epoch, expires_in_ms } = held else { panic!("{held:?}") };
     assert_eq!((node.as_str(), epoch), ("a", Epoch(1)));
@@ -20,7 +20,7 @@ pub(crate) async fn a_lease_is_given_once_and_comes_with_the_fence(place: Arc<Pl
     store.append(&fence(Epoch(1), 1), &[], marked(1)).await.expect("ours");
     store.release(SERVICE, "a", Epoch(1)).await.expect("answers");
     let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 2, mark: 1, inbound: None }));
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), before: Epoch(1), seq: 2, mark: 1, inbound: None }));
     let stale = store.append(&fence(Epoch(1), 2), &[], Marks::default()).await;
     assert!(matches!(stale, Err(StoreError::Fenced { by: Epoch(2) })), "{stale:?}");
 }
@@ -49,7 +49,7 @@ pub(crate) async fn a_lease_that_ran_out_is_anybodys(place: Arc<Place>) {
     store.acquire(&ask("a", 1, Right::Free)).await.expect("answers");
     tokio::time::sleep(Duration::from_millis(30)).await;
     let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0, inbound: None }));
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), before: Epoch(1), seq: 0, mark: 0, inbound: None }));
     assert!(!store.renew(SERVICE, "a", Epoch(1), 60_000).await.expect("answers"));
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn a_lease_is_stolen_only_with_the_session_lock(place: Arc<Plac
     assert!(matches!(refused, Acquired::HeldBy { .. }), "{refused:?}");
     let lock = twin.session_lock(SERVICE).await.expect("answers").expect("free");
     let taken = twin.acquire(&ask("b", 60_000, Right::Dead(&lock))).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), seq: 0, mark: 0, inbound: None }));
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(2), before: Epoch(1), seq: 0, mark: 0, inbound: None }));
     let stale = store.append(&fence(Epoch(1), 0), &[], Marks::default()).await;
     assert!(matches!(stale, Err(StoreError::Fenced { by: Epoch(2) })), "{stale:?}");
 }
@@ -120,7 +120,7 @@ pub(crate) async fn a_fence_restored_ahead_of_its_lease_is_overtaken(place: Arc<
     store.release(SERVICE, "a", epoch).await.expect("answers");
     place.sql("UPDATE muc_fence SET epoch = 40");
     let taken = store.acquire(&ask("b", 60_000, Right::Free)).await.expect("answers");
-    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(41), seq: 0, mark: 0, inbound: None }));
+    assert_eq!(taken, Acquired::Lease(Lease { epoch: Epoch(41), before: Epoch(40), seq: 0, mark: 0, inbound: None }));
     assert!(store.renew(SERVICE, "b", Epoch(41), 60_000).await.expect("answers"));
     store.append(&fence(Epoch(41), 0), &[], Marks::default()).await.expect("ours");
 }

@@ -142,7 +142,7 @@ pub(crate) async fn what_is_handed_over_is_taken_up_in_its_epoch(place: Arc<Plac
         assert_eq!(take(&twin, node, right).await, None, "{node} {right:?}");
     }
     let taken = take(&twin, "b", Right::Own { epoch: Epoch(2) }).await;
-    let expected = Lease { epoch: Epoch(2), seq: 1, mark: 7, inbound: Some("cafe:12+14".into()) };
+    let expected = Lease { epoch: Epoch(2), before: Epoch(2), seq: 1, mark: 7, inbound: Some("cafe:12+14".into()) };
     assert_eq!(taken, Some(expected.clone()));
     assert_eq!(take(&twin, "b", Right::Own { epoch: Epoch(2) }).await, Some(expected), "twice is as good as once");
     twin.append(&fence(Epoch(2), 1), &[fact(Record::Unlocked)], Marks::default()).await.expect("the target's");

@@ -85,7 +85,7 @@ def test_without_its_relay_the_pair_goes_on_directly_and_comes_back_to_it(server
         until(lambda: two.duty("a")["level"] == "2", "the holder is back at the relay", patience=40)
         chorus.until_reflected(50)
     chorus.settle()
-    chorus.account(two.archive()).assert_sound(at_least=150)
+    chorus.account(two.archive()).assert_sound(at_least=150, may_repeat=True)
 
 
 def test_a_relay_that_stands_still_for_a_while_costs_nothing_but_the_while(server, people, pair, database, relay):
@@ -206,4 +206,4 @@ def test_a_bad_network_between_the_holder_and_its_relay_loses_nothing(server, pe
                 getattr(between, what)()
         chorus.until_reflected(50)
     chorus.settle()
-    chorus.account(two.archive()).assert_whole(at_least=140)
+    chorus.account(two.archive()).assert_whole(at_least=140, may_repeat=True)

@@ -54,6 +54,7 @@ def test_failover_leaves_the_home_node_idle_until_fallback(server, people, pair,
         two.moved("failover", asked="b")
         two.until_state("a", "Idle", reason="On Admin Request")
         two.until_state("b", "Running in Backup Mode", reason="On Admin Request")
+        two.until_fit("a")
         chorus.until_reflected(50)
         two.moved("fallback", asked="a")
         two.until_state("a", "Normal")

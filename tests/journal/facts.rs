@@ -1,11 +1,15 @@
 //! The journal alone: what it does before it speaks, and about each failure of the store.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tandem_muc::config::RelayConfig;
 use tandem_muc::journal::{Entry, Health, Journal, Life, Notice, Setup};
+use tandem_muc::relay;
 use tandem_muc::store::{Acquired, Ask, Epoch, HistoryWanted, Lease, Right, SqlStore};
-use tandem_muc::stream::{Limits, Received, Stream, StreamConfig, StreamHandle};
+use tandem_muc::stream::{Claim, Limits, Pace, Received, Reign, Stream, StreamConfig, StreamHandle};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::record::{Creation, Record, RoomId};
 use tandem_muc_core::stanza::{Audience, Inbound, Kind, Outbound, Stanza, Type};
@@ -28,22 +32,47 @@ struct Desk {
     stream: StreamHandle,
     _stop: watch::Sender<bool>,
     _inbound: mpsc::Receiver<Received>,
+    relay: Option<(relay::Running, watch::Sender<bool>)>,
 }
 
 impl Desk {
     async fn open(has_tail: bool) -> Desk {
+        Desk::open_through(None, has_tail).await
+    }
+
+    /// With a relay between it and the server.
+    async fn open_relayed(has_tail: bool) -> Desk {
+        let peer = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
+        let text = format!(
+            "[[domain]]\ndomain = \"{DOMAIN}\"\nsecret = \"{SECRET}\"\nserver = \"{}\"\nlisten = \"127.0.0.1:0\"\n",
+            peer.address()
+        );
+        let config = RelayConfig::parse(Path::new("relay.toml"), &text).expect("a configuration");
+        let (stop, stops) = watch::channel(false);
+        let counted = PrometheusBuilder::new().build_recorder().handle();
+        let running = relay::start(&config, relay::Pace::default(), &stops, counted).await.expect("it listens");
+        Desk::open_through(Some((peer, running, stop)), has_tail).await
+    }
+
+    async fn open_through(relay: Option<(Loopback, relay::Running, watch::Sender<bool>)>, has_tail: bool) -> Desk {
         let place = Place::new();
         let store = place.store().await;
         let lease = take_lease(&store).await;
-        let peer = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
+        let (peer, relay) = match relay {
+            Some((peer, running, stop)) => (peer, Some((running, stop))),
+            None => (Loopback::start(DOMAIN, SECRET, Hearing::Keep).await, None),
+        };
+        let relays = relay.iter().map(|(running, _)| running.addresses()[0].to_string()).collect();
         let config = StreamConfig {
             domain: DOMAIN.to_owned(),
-            relays: Vec::new(),
+            relays,
             servers: vec![peer.address()],
             secret: SECRET.into(),
             limits: Limits::default(),
         };
-        let (stream, inbound) = Stream::start(config, lease.epoch.0.unsigned_abs());
+        let epoch = lease.epoch.0.unsigned_abs();
+        let claim = Claim { epoch, node: "a".to_owned(), database: "db-1".to_owned() };
+        let (stream, inbound) = Stream::reign(config, Pace::default(), Reign { claim, ..Reign::of_epoch(epoch) });
         let (notice, notices) = mpsc::unbounded_channel();
         let (stop, stops) = watch::channel(false);
         let setup = Setup {
@@ -60,7 +89,7 @@ impl Desk {
         };
         let (journal, running) = Journal::start(setup, stops);
         let ear = Ear::default();
-        Desk { place, store, peer, ear, journal, running, notices, stream, _stop: stop, _inbound: inbound }
+        Desk { place, store, peer, ear, journal, running, notices, stream, _stop: stop, _inbound: inbound, relay }
     }
 
     /// Hands in that room `nth` was created, and a word about it.
@@ -73,6 +102,11 @@ impl Desk {
         self.journal
             .submit(Entry::Said { life: life(nth), records, words: vec![word(nth)], asked, ticket: None })
             .await;
+    }
+
+    /// The last group that the relay takes for said in full.
+    fn told(&self) -> Option<i64> {
+        self.relay.as_ref()?.0.status().domains().next()?.seen().mark
     }
 
     async fn has_room(&self, nth: i64) -> bool {
@@ -214,4 +248,20 @@ async fn no_mark_covers_what_a_predecessor_left_unheard() {
     tokio::time::sleep(Duration::from_millis(800)).await;
     let lease = take_lease(&desk.store).await;
     assert!(lease.mark >= 2, "after all was said again marks are stored: {lease:?}");
+}
+
+#[tokio::test]
+async fn a_relay_takes_nothing_for_said_before_what_was_unheard_is_said_again() {
+    let mut desk = Desk::open_relayed(true).await;
+    desk.create(1).await;
+    desk.heard("id='w1'", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(desk.told(), None, "w1 is said, but not what came before it; whoever came next would leave it out");
+    desk.journal.submit(Entry::Repeated).await;
+    let told = async {
+        while desk.told() != Some(2) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), told).await.expect("in time");
 }

@@ -1,6 +1,7 @@
 //! The relay between a peer that plays the server and sockets that play nodes: handshakes, who holds the domain, what is
 //! kept and replayed, what bounces, what ends a stream and what does not.
 
+mod again;
 mod asking;
 mod attaching;
 mod bounds;

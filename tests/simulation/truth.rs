@@ -57,6 +57,8 @@ impl Truth {
             self.breaks(format!("node {node} was given epoch {epoch} at {now}, {} was given before", self.epoch_max));
         }
         self.epoch_max = self.epoch_max.max(epoch);
+        // Who comes after cannot know.
+        self.unreported = self.unreported.filter(|(knows, _)| *knows == node);
         if is_by_time && !self.ends_early {
             self.is_over_below = epoch;
         }

@@ -70,6 +70,6 @@ impl Wire {
     pub(crate) fn cut(&mut self, kept: usize) {
         self.up.truncate(kept);
         self.down.clear();
-        self.is_down_closed = true;
+        (self.is_up_closed, self.is_down_closed) = (false, true);
     }
 }

@@ -299,6 +299,10 @@ impl World {
             Ask::Look { .. } | Ask::Renew { .. } | Ask::PassedOn { .. } | Ask::Lock | Ask::Unlock { .. } => None,
             Ask::EndOrder { .. } | Ask::Moved => None,
         };
+        // Who waits for a lock and is dead waits no more.
+        if matches!(ask, Ask::Lock) && self.hosts[asker.node].life != asker.life {
+            return;
+        }
         let shown = self.trace.is_some().then(|| format!("{ask:?}"));
         let mut answers = self.database.carry_out(self.now, asker, ask, &mut self.truth);
         if let Some(shown) = shown.filter(|shown| !shown.starts_with("Look") && !shown.starts_with("Renew")) {

@@ -5,6 +5,7 @@ mod hostile;
 mod marks;
 mod opening;
 mod order;
+mod slow;
 
 use std::time::Duration;
 

@@ -57,6 +57,7 @@ impl Task {
         let (seq, mark) = (setup.seq, setup.mark);
         let marks_from = (!setup.has_tail).then_some(mark);
         let (spoken, stored_mark) = (mark, mark);
+        setup.stream.tell_said_from(marks_from.unwrap_or(i64::MAX));
         Task { setup, queue, told, pulse, stop, seq, spoken, stored_mark, marks_from, dead: HashSet::new() }
     }
 
@@ -120,6 +121,7 @@ impl Task {
     async fn begin_marks(&mut self) -> Result<(), Ended> {
         let _ = self.append_group(&[], &[]).await?;
         self.marks_from = Some(self.seq);
+        self.setup.stream.tell_said_from(self.seq);
         self.say(Vec::new(), true, Vec::new()).await;
         Ok(())
     }

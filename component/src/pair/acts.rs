@@ -43,11 +43,7 @@ impl Driver {
             }
             Action::Begin { handed_in, .. } => self.begin(handed_in.map(Epoch)).await,
             Action::Freeze => self.freeze(),
-            Action::Thaw => {
-                if let Some(Crown { reign: Some(reign), .. }) = &self.crown {
-                    reign.thaw();
-                }
-            }
+            Action::Thaw => self.thaw(),
             Action::HandOver { to } => self.hand_over(to),
             Action::PassOn { epoch } => self.pass_on(Epoch(epoch)),
             Action::Cut => self.uncrown(),
@@ -92,11 +88,21 @@ impl Driver {
     }
 
     fn freeze(&mut self) {
-        let Some(Crown { reign: Some(reign), .. }) = &self.crown else { return };
+        let Some(Crown { nth, reign: Some(reign), .. }) = &self.crown else { return };
+        let nth = *nth;
         let (freezing, back) = (reign.freeze(Duration::from_millis(self.setup.terms.move_ms)), self.back.clone());
         tokio::spawn(async move {
-            let _ = back.send(Back::Frozen(freezing.await));
+            let _ = back.send(Back::Frozen(nth, freezing.await));
         });
+    }
+
+    /// The lease is to be kept, so it is renewed again.
+    fn thaw(&mut self) {
+        let Some(crown) = &mut self.crown else { return };
+        (crown.frozen, crown.is_handing) = (None, false);
+        if let Some(reign) = &crown.reign {
+            reign.thaw();
+        }
     }
 
     fn hand_over(&mut self, to: String) {
@@ -146,6 +152,10 @@ impl Driver {
         let so_far = self.unfit().map_or(Ok(()), Err);
         if let Some(crown) = self.crown.take() {
             crown.keeper.shut();
+        }
+        if let Some(renewing) = self.renewing.take() {
+            // The next reign's first renewal waits for nobody.
+            renewing.abort();
         }
         (self.stream, self.vitals, self.level) = (None, None, None);
         self.standby = Some(Standby::start(self.setup.reign.stream.clone(), so_far));

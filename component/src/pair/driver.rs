@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tandem_muc_core::pair::{Event, Level, Pair};
+use tandem_muc_core::pair::{Action, Event, Level, Order, Pair, Verdict};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::fail;
 use super::keep::{self, Back, BackTo, LockBox};
-use super::look::{Look, Looker, Memory};
+use super::look::{Look, Looker};
 use super::scribe::Scribe;
 use super::{Report, Setup};
 use crate::reign::{Frozen, News, Reign, Vitals, turned};
@@ -94,7 +94,7 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
 
 impl Driver {
     fn new(setup: Arc<Setup>, back: BackTo) -> Driver {
-        let looker = Looker { setup: setup.clone(), memory: Arc::new(std::sync::Mutex::new(Memory::default())) };
+        let looker = Looker::new(setup.clone());
         let (node, domain) = (setup.terms.node.clone(), setup.reign.stream.domain.clone());
         Driver {
             engine: Pair::new(setup.terms.clone(), Moment(0)),
@@ -153,18 +153,18 @@ impl Driver {
             && !crown.is_handing
             && is_idle(self.renewing.as_ref())
         {
-            let renewal = keep::renew(self.setup.clone(), crown.lease.epoch, self.back.clone());
+            let renewal = keep::renew(self.setup.clone(), crown.nth, crown.lease.epoch, self.back.clone());
             self.renewing = Some(tokio::spawn(renewal));
         }
         if !is_idle(self.looking.as_ref()) {
             return;
         }
-        let (looker, duty, unfit, back) = (self.looker.clone(), self.duty(), self.unfit(), self.back.clone());
-        let paused = self.paused;
+        self.looker.stand(self.duty(), self.paused);
+        let (looker, unfit, back) = (self.looker.clone(), self.unfit(), self.back.clone());
         let lock = self.lock.clone();
         self.looking = Some(tokio::spawn(async move {
             watch_lock(&lock, &back).await;
-            let looked = match looker.beat(duty, paused).await {
+            let looked = match looker.beat().await {
                 Ok(()) => looker.look(unfit).await,
                 Err(why) => Err(why),
             };
@@ -174,9 +174,10 @@ impl Driver {
 
     /// The duty row as it stands now, written at once: the other node reads why.
     pub(super) fn write_duty(&mut self) {
-        let (looker, duty, paused) = (self.looker.clone(), self.duty(), self.paused);
+        self.looker.stand(self.duty(), self.paused);
+        let looker = self.looker.clone();
         self.writing = Some(tokio::spawn(async move {
-            if let Err(why) = looker.beat(duty, paused).await {
+            if let Err(why) = looker.beat().await {
                 tracing::debug!(%why, "the state could not be written; the next beat does");
             }
         }));
@@ -214,8 +215,9 @@ impl Driver {
         match (&self.standby, &self.stream) {
             (Some(standby), _) => standby.fitness().err(),
             (None, Some(stream)) => match &*stream.borrow() {
-                StreamState::Attached { .. } => None,
-                other => Some(other.to_string()),
+                // Closed by us: that says nothing of the server.
+                StreamState::Attached { .. } | StreamState::Closed => None,
+                other @ (StreamState::Connecting { .. } | StreamState::Outdated { .. }) => Some(other.to_string()),
             },
             (None, None) => None,
         }
@@ -253,17 +255,18 @@ impl Driver {
                 self.feed(Event::LockHad(lease)).await;
             }
             Back::Leased(acquired, asked_at) => self.leased(acquired, asked_at).await,
-            Back::Renewed(renewed, asked_at) => self.renewed(renewed, asked_at).await,
-            Back::Frozen(frozen) => match frozen {
-                Ok(frozen) => {
-                    fail::point("frozen");
-                    if let Some(crown) = &mut self.crown {
+            Back::Renewed(nth, renewed, asked_at) => self.renewed(nth, renewed, asked_at).await,
+            Back::Frozen(nth, frozen) => {
+                let Some(crown) = self.crown.as_mut().filter(|crown| crown.nth == nth) else { return };
+                match frozen {
+                    Ok(frozen) => {
+                        fail::point("frozen");
                         crown.frozen = Some(frozen);
+                        self.feed(Event::Frozen).await;
                     }
-                    self.feed(Event::Frozen).await;
+                    Err(why) => self.feed(Event::NotFrozen(why)).await,
                 }
-                Err(why) => self.feed(Event::NotFrozen(why)).await,
-            },
+            }
             Back::News(nth, news) => self.heard(nth, news).await,
             Back::Vitals(nth, vitals) => {
                 if self.crown.as_ref().is_some_and(|crown| crown.nth == nth) {
@@ -278,15 +281,27 @@ impl Driver {
         self.has_store = look.is_ok();
         match look {
             Ok(look) => {
-                let Look { sighting, loss } = *look;
+                let Look { sighting, loss, late } = *look;
                 if let Some(loss) = loss {
                     self.scribe.lament(self.engine.standing(), self.engine.epoch_max(), loss);
+                }
+                for order in late {
+                    self.refuse_late(order).await;
                 }
                 self.paused = sighting.is_paused;
                 self.feed(Event::Saw(sighting)).await;
             }
             Err(why) => self.feed(Event::Blind(why)).await,
         }
+    }
+
+    /// One of them may be what gave the domain away: that one is answered with the move.
+    async fn refuse_late(&mut self, order: Order) {
+        if self.engine.reigns().is_some() || !self.looker.is_taken(&order.id) {
+            return;
+        }
+        let why = "the domain went to another node before it could be carried out; give it again if still wanted";
+        self.act(Action::Answer(Verdict { order, outcome: Err(why.to_owned()) })).await;
     }
 
     async fn leased(&mut self, acquired: Result<Acquired, StoreError>, asked_at: Instant) {
@@ -304,12 +319,10 @@ impl Driver {
         self.feed(event).await;
     }
 
-    async fn renewed(&mut self, renewed: Result<bool, StoreError>, asked_at: Instant) {
+    async fn renewed(&mut self, nth: u64, renewed: Result<bool, StoreError>, asked_at: Instant) {
         let until = self.lease_end(asked_at);
-        let Some(crown) = &mut self.crown else { return };
-        if crown.is_handing {
-            return;
-        }
+        // The answer to an earlier reign says nothing of this one.
+        let Some(crown) = self.crown.as_mut().filter(|crown| crown.nth == nth && !crown.is_handing) else { return };
         match renewed {
             Ok(true) => {
                 crown.keeper.renew(until);
@@ -369,9 +382,9 @@ impl Driver {
         *self.lock.lock().await = None;
         self.crown = None;
         self.report();
-        let duty = self.duty();
+        self.looker.stand(self.duty(), self.paused);
         let last = async {
-            let _ = self.looker.beat(duty, self.paused).await;
+            let _ = self.looker.beat().await;
         };
         let _ = timeout(LAST_LINES, last).await;
         self.scribe.finish(LAST_LINES).await;

@@ -27,10 +27,10 @@ pub(super) enum Back {
     Lock(SessionLock, Result<Box<Look>, String>),
     /// The lease, and when it was asked for.
     Leased(Result<Acquired, StoreError>, Instant),
-    /// The lease was prolonged, by a request of that moment.
-    Renewed(Result<bool, StoreError>, Instant),
-    /// A freeze has come about or not.
-    Frozen(Result<Frozen, String>),
+    /// The lease of this reign was prolonged, by a request of that moment.
+    Renewed(u64, Result<bool, StoreError>, Instant),
+    /// A freeze of this reign has come about or not.
+    Frozen(u64, Result<Frozen, String>),
     /// News of a reign, by its number.
     News(u64, crate::reign::News),
     /// The ends of a reign's health.
@@ -91,7 +91,7 @@ pub(super) async fn ask(
 }
 
 /// Prolongs the lease. A database that hangs is given up before the lease ends.
-pub(super) async fn renew(setup: Arc<Setup>, epoch: Epoch, back: BackTo) {
+pub(super) async fn renew(setup: Arc<Setup>, nth: u64, epoch: Epoch, back: BackTo) {
     let asked_at = Instant::now();
     let ttl_ms = setup.terms.lease_ms;
     let renewing = setup.reign.store.renew(&setup.reign.stream.domain, &setup.terms.node, epoch, ttl_ms);
@@ -99,7 +99,7 @@ pub(super) async fn renew(setup: Arc<Setup>, epoch: Epoch, back: BackTo) {
         Ok(renewed) => renewed,
         Err(_) => Err(StoreError::Unavailable(format!("no answer within {ttl_ms} ms").into())),
     };
-    let _ = back.send(Back::Renewed(renewed, asked_at));
+    let _ = back.send(Back::Renewed(nth, renewed, asked_at));
 }
 
 /// Hands the lease over; asked until the database has said what became of it.

@@ -10,6 +10,7 @@ mod fail;
 mod keep;
 mod look;
 mod scribe;
+mod taken;
 
 use std::sync::Arc;
 use std::time::Duration;

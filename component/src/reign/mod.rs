@@ -27,6 +27,9 @@ use crate::stream::{Gate, Limits, StreamConfig, StreamHandle, StreamState, Warm}
 
 pub use passed::as_text;
 
+/// A reign ends within this: what was begun is finished, the last words are handed on.
+const ENDING: Duration = Duration::from_secs(4);
+
 /// News of a changed configuration.
 pub type Reloads = watch::Receiver<Option<Arc<Config>>>;
 
@@ -35,6 +38,8 @@ pub type Reloads = watch::Receiver<Option<Arc<Config>>>;
 pub struct Setup {
     /// This node.
     pub node: String,
+    /// Whether it has a twin, and so wants to know what kind of server it is attached to.
+    pub has_twin: bool,
     /// The identity of the database.
     pub database: String,
     /// Tasks that run rooms.
@@ -193,9 +198,13 @@ impl Reign {
     /// Finishes what was begun, says it, and closes the stream.
     pub async fn end(self) {
         let (told, ended) = oneshot::channel();
-        if self.orders.send(Order::End(told)).await.is_ok() {
-            let _ = ended.await;
-        }
+        let ending = async {
+            if self.orders.send(Order::End(told)).await.is_ok() {
+                let _ = ended.await;
+            }
+        };
+        // One that still waits for the database to tell it what to repeat has nothing to finish, and does not listen.
+        let _ = timeout(ENDING, ending).await;
         self.cut();
     }
 

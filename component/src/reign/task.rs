@@ -83,13 +83,18 @@ impl Task {
             news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));
             return;
         };
-        // A relay knows better than the store how far words came; not of groups of a time that the store has forgotten.
-        let said = welcome.and_then(|welcome| welcome.mark).filter(|said| *said <= self.grant.lease.seq);
+        // A relay knows better than the store how far the words of the reign before came; but groups of a time that the
+        // store has forgotten are not those it has now.
+        let lease = &self.grant.lease;
+        let knows = |welcome: &Welcome| welcome.said_in == Some(lease.before.0.unsigned_abs());
+        let said = welcome.filter(knows).and_then(|welcome| welcome.mark).filter(|said| *said <= lease.seq);
         let mark = self.grant.lease.mark.max(said.unwrap_or(i64::MIN));
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (court, opened) = self.open(mark, tail);
-        if let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain)) {
+        if court.setup.has_twin
+            && let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain))
+        {
             court.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
         }
         let _guards = Guards(court.hangers_on().into_iter().chain([watching.abort_handle()]).collect());

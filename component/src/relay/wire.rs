@@ -88,8 +88,9 @@ pub(super) fn greeting(boot: &str, highest: u64) -> String {
 }
 
 pub(super) fn attached(welcome: &Welcome) -> String {
-    let Welcome { boot, next, held, bounced, waited_ms, mark, .. } = welcome;
-    let mark = mark.map(|mark| format!(" mark='{mark}'")).unwrap_or_default();
+    let Welcome { boot, next, held, bounced, waited_ms, mark, said_in, .. } = welcome;
+    let said = mark.zip(*said_in).map(|(mark, epoch)| format!(" mark='{mark}' said-in='{epoch}'"));
+    let mark = said.unwrap_or_default();
     format!(
         "<attached xmlns='{NS}' boot='{boot}' next='{next}'{mark} held='{held}' bounced='{bounced}' waited='{waited_ms}'/>"
     )

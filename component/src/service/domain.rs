@@ -43,6 +43,7 @@ pub(super) async fn run(
     let home = config.home(&service).to_owned();
     let reign = reign::Setup {
         node: node.name.clone(),
+        has_twin: config.pair.is_some(),
         database: node.database.clone(),
         shards: config.node.shards,
         group_max: config.store.group_max,

@@ -37,7 +37,7 @@ pub struct Setup {
     pub archives: Archives,
     /// Where outcomes go.
     pub journal: Journal,
-    /// The most stanzas that wait in its mailbox, and for one room to load.
+    /// The most stanzas that wait in its mailbox, and as many for rooms to load.
     pub mailbox_max: usize,
     /// How long a room without occupants stays in memory.
     pub idle: Duration,

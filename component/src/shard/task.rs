@@ -45,6 +45,9 @@ pub(super) struct Task {
     loading: usize,
     /// Lookups in archives under way.
     looking: usize,
+    /// Errands that wait for them: with a mailbox full of those nothing more is taken, so that a backlog for one room -
+    /// after a takeover there are many - waits in its order instead of being refused.
+    waiting: usize,
     is_open: bool,
     freezing: Option<Freezing>,
     clock: Clock,
@@ -86,6 +89,7 @@ impl Task {
             wakes,
             loading: 0,
             looking: 0,
+            waiting: 0,
             is_open: true,
             freezing: None,
             clock,
@@ -102,7 +106,7 @@ impl Task {
                 self.stand_still(&done, thawed).await;
             }
             let wake = self.wakes.first().map(|(moment, _)| self.clock.instant(*moment));
-            let may_take = self.is_open && self.loading < LOADS_MAX;
+            let may_take = self.is_open && self.loading < LOADS_MAX && self.waiting < self.setup.mailbox_max;
             // The mailbox comes last: under load it is never empty, and what is rare must not wait for that.
             tokio::select! {
                 biased;
@@ -141,8 +145,10 @@ impl Task {
     async fn receive(&mut self, jid: BareJid, errand: Errand) {
         match self.rooms.get_mut(&jid) {
             Some(Slot::Live(_)) => self.handle(&jid, errand).await,
-            Some(Slot::Loading(waiting)) if waiting.len() < self.setup.mailbox_max => waiting.push_back(errand),
-            Some(Slot::Loading(_)) => self.refuse(&errand, &please_wait()).await,
+            Some(Slot::Loading(waiting)) => {
+                waiting.push_back(errand);
+                self.waiting += 1;
+            }
             None => self.load(jid, VecDeque::from([errand]), Duration::ZERO),
         }
     }
@@ -152,6 +158,7 @@ impl Task {
             (self.setup.store.clone(), self.setup.domain.clone(), jid, self.loaded.clone());
         let wanted = HistoryWanted::UpTo(self.setup.rules.history_max);
         self.loading += 1;
+        self.waiting += waiting.len();
         self.rooms.insert(jid.clone(), Slot::Loading(waiting));
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -163,6 +170,7 @@ impl Task {
     async fn settle_in(&mut self, Load { jid, image }: Load) {
         self.loading -= 1;
         let Some(Slot::Loading(waiting)) = self.rooms.remove(&jid) else { return };
+        self.waiting -= waiting.len();
         let room = match image {
             Ok(Some(image)) => Room::restore(jid.clone(), self.setup.rules.clone(), image),
             Ok(None) => Room::vacant(new_room_id(), jid.clone(), self.setup.rules.clone()),

@@ -45,6 +45,8 @@ const REACH: Statement = Statement::on(
 pub struct Lease {
     /// The reign.
     pub epoch: Epoch,
+    /// The reign before, as far as this database knows.
+    pub before: Epoch,
     /// The last group written: the first [`super::Fence::after`].
     pub seq: i64,
     /// The last group known to be spoken.
@@ -176,13 +178,14 @@ async fn end_epoch_before(session: &mut Session, ask: &Ask<'_>) -> Result<Lease,
         Right::Own { .. } => (REACH, taken < ask.above),
         Right::Free | Right::Dead(_) | Right::Silent { .. } => (RAISE, taken <= ask.above),
     };
+    let before = lease::place(session, name).await?.ok_or_else(|| gone(FENCE, name))?.epoch;
     let wanted = if is_behind { ask.above.0 + 1 } else { taken.0 };
     session.execute(raise, &[wanted.into(), wanted.into(), name.into()]).await?;
     let place = lease::place(session, name).await?.ok_or_else(|| gone(FENCE, name))?;
     if place.epoch != taken {
         session.execute(OVERTAKE, &[place.epoch.0.into(), name.into()]).await?;
     }
-    Ok(Lease { epoch: place.epoch, seq: place.seq, mark: place.mark, inbound: place.inbound })
+    Ok(Lease { epoch: place.epoch, before, seq: place.seq, mark: place.mark, inbound: place.inbound })
 }
 
 fn gone(table: &'static str, name: &str) -> StoreError {

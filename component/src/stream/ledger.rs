@@ -23,7 +23,7 @@ struct Book {
     nth_boot: u32,
     /// What the store says a predecessor handled, of whatever boot: `BOOT:NUMBERS`.
     inherited: Option<(String, Numbers)>,
-    /// Came in: what a new attachment need not bring again.
+    /// Came in: what a new attachment brings again is not handled again.
     received: Numbers,
     /// Durable together with records.
     stored: Numbers,
@@ -31,6 +31,8 @@ struct Book {
     settled: Numbers,
     /// What was acknowledged.
     acknowledged: Numbers,
+    /// Groups before this one are not told as said in full.
+    said_from: i64,
 }
 
 /// Shared by the reader, the writer and the journal of one reign.
@@ -54,8 +56,9 @@ impl Ledger {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A relay of this boot is about to attach us: the numbers it need not bring.
-    pub(super) fn received(&self, boot: &str) -> Numbers {
+    /// A relay of this boot is about to attach us: the numbers it may forget. Not those that only came in, for with
+    /// this process they would be lost.
+    pub(super) fn handled(&self, boot: &str) -> Numbers {
         self.with(|book| {
             if book.boot.as_deref() != Some(boot) {
                 book.boot = Some(boot.to_owned());
@@ -65,15 +68,16 @@ impl Ledger {
                 (book.received, book.stored) = (known.clone(), known.clone());
                 (book.settled, book.acknowledged) = (known.clone(), known);
             }
-            book.received.clone()
+            book.stored.clone()
         })
     }
 
-    /// Stanza `no` came in.
-    pub(super) fn take(&self, no: u64) -> Ticket {
+    /// Stanza `no` came in; nothing if it did before.
+    pub(super) fn take(&self, no: u64) -> Option<Ticket> {
         self.with(|book| {
+            let is_new = !book.received.contains(no);
             book.received.insert(no);
-            Ticket { nth_boot: book.nth_boot, no }
+            is_new.then_some(Ticket { nth_boot: book.nth_boot, no })
         })
     }
 
@@ -122,6 +126,22 @@ impl Ledger {
             acknowledged.clone()
         })
     }
+
+    /// Only groups from `seq` on are told as said in full.
+    pub(super) fn tell_said_from(&self, seq: i64) {
+        self.with(|book| book.said_from = seq);
+    }
+
+    /// Whether `seq` may be told as said in full.
+    pub(super) fn may_tell_said(&self, seq: i64) -> bool {
+        self.with(|book| seq >= book.said_from)
+    }
+
+    /// The stanza is dropped, and nobody is to handle it.
+    pub(super) fn give_up(&self, ticket: Ticket) {
+        self.settle(&[ticket]);
+        self.acknowledge(&[ticket]);
+    }
 }
 
 #[cfg(test)]
@@ -131,8 +151,8 @@ mod tests {
     #[test]
     fn a_successor_is_told_what_is_stored_or_answered_and_nothing_else() {
         let ledger = Ledger::inherit(Some("boot:2"));
-        assert_eq!(ledger.received("boot").to_string(), "2");
-        let tickets: Vec<_> = (3..=6).map(|no| ledger.take(no)).collect();
+        assert_eq!(ledger.handled("boot").to_string(), "2");
+        let tickets: Vec<_> = (3..=6).filter_map(|no| ledger.take(no)).collect();
         ledger.settle(&tickets[..1]);
         assert_eq!(ledger.text_with(&tickets[2..3]), Some("boot:3+5".to_owned()));
         assert_eq!(ledger.text_with(&[]), Some("boot:3".to_owned()));
@@ -143,12 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn what_came_in_is_not_forgotten_by_the_relay_and_not_handled_twice() {
+        let ledger = Ledger::inherit(None);
+        ledger.handled("boot");
+        let tickets: Vec<_> = (1..=3).filter_map(|no| ledger.take(no)).collect();
+        ledger.store(&tickets[..1]);
+        assert_eq!(ledger.handled("boot").to_string(), "1");
+        assert_eq!((2..=4).filter_map(|no| ledger.take(no)).map(|ticket| ticket.no).collect::<Vec<_>>(), [4]);
+        ledger.give_up(tickets[1]);
+        assert_eq!(ledger.acknowledge(&[]).to_string(), "0+2");
+        assert_eq!(ledger.text_with(&[]), Some("boot:2".to_owned()));
+    }
+
+    #[test]
     fn the_numbers_of_another_boot_mean_nothing() {
         let ledger = Ledger::inherit(Some("old:17"));
         assert_eq!(ledger.text_with(&[]), None);
-        assert_eq!(ledger.received("new").to_string(), "0");
-        let ticket = ledger.take(1);
-        assert_eq!(ledger.received("newer").to_string(), "0");
+        assert_eq!(ledger.handled("new").to_string(), "0");
+        let ticket = ledger.take(1).expect("a new one");
+        assert_eq!(ledger.handled("newer").to_string(), "0");
         ledger.settle(&[ticket]);
         assert_eq!(ledger.text_with(&[ticket]), Some("newer:0".to_owned()));
     }

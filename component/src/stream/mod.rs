@@ -326,6 +326,12 @@ impl StreamHandle {
         self.ledger.store(tickets);
     }
 
+    /// A relay is told of no group before `seq` that it is said in full: what a predecessor left unheard is not said
+    /// again yet, and whoever comes next would take it for said.
+    pub fn tell_said_from(&self, seq: i64) {
+        self.ledger.tell_said_from(seq);
+    }
+
     /// How the stream stands, and news of it.
     pub fn state(&self) -> watch::Receiver<StreamState> {
         self.state.clone()

@@ -23,6 +23,9 @@ use super::{Received, Said, Ticket, aside, connect, relayed, socket};
 /// Without marks silence proves little; after this long a new connection is cheap insurance.
 const SILENCE_WITHOUT_MARKS: Duration = Duration::from_secs(300);
 
+/// A relay brought a stanza once more.
+struct Again;
+
 /// The reading end of one connection.
 pub(super) struct Reader {
     pub(super) socket: OwnedReadHalf,
@@ -81,20 +84,17 @@ impl Reader {
                 Ok(Some(frame)) => hear(frame, &self.domain),
                 Err(why) => return Err(Cause::Closed(why.to_string())),
             };
+            let Ok(ticket) = self.ticket(&heard) else { continue };
             match heard {
                 Heard::Stanza(inbound) => {
-                    let ticket = self.ticket();
                     self.pass_on(Received { inbound: *inbound, ticket }).await;
                 }
                 Heard::Mark(mark) => self.note(mark),
-                Heard::Refuse(answer) => {
-                    let ticket = self.ticket();
-                    self.refuse(Some(*answer), ticket);
-                }
+                Heard::Refuse(answer) => self.refuse(Some(*answer), ticket),
                 Heard::Ignored(why) => {
                     debug!(domain = self.domain, why, "a stanza is ignored");
-                    if let Some(ticket) = self.ticket() {
-                        self.refuse(None, Some(ticket));
+                    if ticket.is_some() {
+                        self.refuse(None, ticket);
                     }
                 }
                 Heard::End => return Err(Cause::Closed("it said goodbye".to_owned())),
@@ -104,10 +104,17 @@ impl Reader {
     }
 
     /// What the stanza just read has to give back.
-    fn ticket(&mut self) -> Option<Ticket> {
-        let no = self.next?;
+    ///
+    /// # Errors
+    /// It came before, under an earlier attachment, and is handled or being handled.
+    fn ticket(&mut self, heard: &Heard) -> Result<Option<Ticket>, Again> {
+        let no = match heard {
+            Heard::Stanza(_) | Heard::Refuse(_) | Heard::Ignored(_) => self.next,
+            Heard::Mark(_) | Heard::End | Heard::Error(_) => None,
+        };
+        let Some(no) = no else { return Ok(None) };
         self.next = Some(no + 1);
-        Some(self.ledger.take(no))
+        self.ledger.take(no).map(Some).ok_or(Again)
     }
 
     async fn pass_on(&self, received: Received) {
@@ -143,6 +150,9 @@ impl Reader {
     fn refuse(&self, answer: Option<Outbound>, ticket: Option<Ticket>) {
         if self.asides.try_send(aside(answer, ticket)).is_err() {
             debug!(domain = self.domain, "a bad stanza goes unanswered: too many of them wait");
+            if let Some(ticket) = ticket {
+                self.ledger.give_up(ticket);
+            }
         }
     }
 }

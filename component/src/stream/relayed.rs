@@ -42,6 +42,8 @@ pub struct Welcome {
     pub(super) next: u64,
     /// The last group known to have been said in full, by whichever node.
     pub mark: Option<i64>,
+    /// The epoch it was said in.
+    pub said_in: Option<u64>,
     /// Stanzas that waited and follow now.
     pub held: u64,
     /// Stanzas that waited too long and were answered with an error.
@@ -110,6 +112,7 @@ async fn answer(attached: &mut Attached) -> Result<Welcome, Cause> {
                 return Ok(Welcome {
                     next: number(&raw, b"next").unwrap_or(1),
                     mark: number(&raw, b"mark").and_then(|mark| i64::try_from(mark).ok()),
+                    said_in: number(&raw, b"said-in"),
                     held: number(&raw, b"held").unwrap_or(0),
                     bounced: number(&raw, b"bounced").unwrap_or(0),
                 });

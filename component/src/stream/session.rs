@@ -2,6 +2,7 @@
 //!
 //! A relay is tried before any server. Where it was away and is back, the stream moves over to it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,16 @@ enum End {
     Broken(Cause),
 }
 
+/// What stops the speaking on one connection.
+enum Halt {
+    /// The reader ended.
+    Read(Cause),
+    Wished(Wish),
+    Spoken(Result<(), Cause>),
+    /// The relay is back, and has attached us.
+    Back(Box<Open>),
+}
+
 impl Session {
     pub(super) fn new(
         config: StreamConfig,
@@ -100,6 +111,9 @@ impl Session {
             has_warned: false,
             gate: gate.clone(),
             ledger: ledger.clone(),
+            unsettled: Vec::new(),
+            unflushed: Vec::new(),
+            has_acknowledged: false,
         };
         let handle = StreamHandle {
             said,
@@ -240,42 +254,50 @@ impl Session {
         let (domain, wish) = (&self.config.domain, &mut self.wish);
         let mut writer =
             Writer::new(domain, self.pace, epoch, is_relayed, write_half, &mut self.inlet, marks_out, &pulse);
-        loop {
-            tokio::select! {
-                biased;
-                cause = &mut reading => {
-                    return End::Broken(cause.unwrap_or_else(|why| Cause::Closed(why.to_string())));
-                }
-                // A dropped handle says what it was given; the writer sees to that.
-                Ok(wanted) = any_of(wish, &[Wish::Retire, Wish::Leave, Wish::Cut]) => {
-                    if wanted != Wish::Cut {
-                        read_to_the_end(&mut reading, &mut writer, wish).await;
-                    }
-                    return End::Closed;
-                }
-                spoken = writer.run() => return match spoken {
-                    Ok(()) => {
-                        let _ = timeout(GOODBYE, reading).await;
-                        End::Closed
-                    }
-                    // What the server said before it hung up tells more than the write that failed.
-                    Err(cause) => match timeout(GOODBYE, reading).await {
-                        Ok(Ok(cause @ (Cause::Conflict | Cause::NotAuthorized | Cause::HostUnknown | Cause::Closed(_)))) => End::Broken(cause),
-                        _ => End::Broken(cause),
-                    },
-                },
-                attached = relay_is_back(&self.config, self.pace.step_patience), if !is_relayed && !self.config.relays.is_empty() => {
-                    match self.request.put(attached).await {
-                        Ok(open) => {
-                            info!(domain, "the relay is back; moving over to it");
-                            let _ = writer.farewell().await;
-                            let _ = timeout(GOODBYE, &mut reading).await;
-                            return End::Moved(Box::new(open));
+        let halt = {
+            // One speech for as long as the connection is spoken on: begun anew it would not know what it had written.
+            let mut speaking = pin!(writer.run());
+            loop {
+                tokio::select! {
+                    biased;
+                    cause = &mut reading => break Halt::Read(cause.unwrap_or_else(|why| Cause::Closed(why.to_string()))),
+                    // A dropped handle says what it was given; the writer sees to that.
+                    Ok(wanted) = any_of(wish, &[Wish::Retire, Wish::Leave, Wish::Cut]) => break Halt::Wished(wanted),
+                    spoken = &mut speaking => break Halt::Spoken(spoken),
+                    attached = relay_is_back(&self.config, self.pace.step_patience), if !is_relayed && !self.config.relays.is_empty() => {
+                        match self.request.put(attached).await {
+                            Ok(open) => break Halt::Back(Box::new(open)),
+                            Err(Trouble { cause: cause @ (Cause::Outdated(_) | Cause::OtherDatabase), .. }) => return End::Broken(cause),
+                            Err(trouble) => warn!("{trouble}"),
                         }
-                        Err(Trouble { cause: cause @ (Cause::Outdated(_) | Cause::OtherDatabase), .. }) => return End::Broken(cause),
-                        Err(trouble) => warn!("{trouble}"),
                     }
                 }
+            }
+        };
+        match halt {
+            Halt::Read(cause) => End::Broken(cause),
+            Halt::Wished(wanted) => {
+                if wanted != Wish::Cut {
+                    read_to_the_end(&mut reading, &mut writer, wish).await;
+                }
+                End::Closed
+            }
+            Halt::Spoken(Ok(())) => {
+                let _ = timeout(GOODBYE, reading).await;
+                End::Closed
+            }
+            // What the server said before it hung up tells more than the write that failed.
+            Halt::Spoken(Err(cause)) => match timeout(GOODBYE, reading).await {
+                Ok(Ok(cause @ (Cause::Conflict | Cause::NotAuthorized | Cause::HostUnknown | Cause::Closed(_)))) => {
+                    End::Broken(cause)
+                }
+                _ => End::Broken(cause),
+            },
+            Halt::Back(open) => {
+                info!(domain, "the relay is back; moving over to it");
+                let _ = writer.farewell().await;
+                let _ = timeout(GOODBYE, &mut reading).await;
+                End::Moved(open)
             }
         }
     }
@@ -289,7 +311,7 @@ impl Request {
         let Some(boot) = attached.relay.as_ref().map(|greeting| greeting.boot.clone()) else {
             return Err(trouble(Cause::NoRelay));
         };
-        let handled = self.ledger.received(&boot);
+        let handled = self.ledger.handled(&boot);
         match relayed::attach(&mut attached, &self.claim, &boot, &handled, self.patience).await {
             Ok(welcome) => Ok(Open { attached, relay: Some(welcome) }),
             Err(cause) => Err(trouble(cause)),

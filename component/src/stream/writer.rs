@@ -45,6 +45,12 @@ pub(super) struct Inlet {
     pub(super) has_warned: bool,
     pub(super) gate: Gate,
     pub(super) ledger: Ledger,
+    /// Handled once everything taken in so far is written …
+    pub(super) unsettled: Vec<Ticket>,
+    /// … and once that has left.
+    pub(super) unflushed: Vec<Ticket>,
+    /// Whether a relay was, or would have been, told of anything.
+    pub(super) has_acknowledged: bool,
 }
 
 impl Inlet {
@@ -89,10 +95,8 @@ pub(super) struct Writer<'a> {
     closing_at: Option<Instant>,
     /// Whether the other end is a relay, which is told what was said in full and what is handled.
     is_relayed: bool,
-    /// Handled once everything taken in so far is written …
-    unsettled: Vec<Ticket>,
-    /// … and once that has left.
-    unflushed: Vec<Ticket>,
+    /// Whether what an earlier connection acknowledged is to be acknowledged again: it may have been lost there.
+    owes_acknowledgement: bool,
     /// The last group a relay was told of.
     told_seq: Option<i64>,
     /// Who waits until all that was taken in is handed on.
@@ -113,6 +117,10 @@ impl<'a> Writer<'a> {
     ) -> Self {
         let now = Instant::now();
         inlet.window.rewind();
+        // What it led to is written again, and only then is it handled.
+        let unflushed = std::mem::take(&mut inlet.unflushed);
+        inlet.unsettled.splice(..0, unflushed);
+        let owes_acknowledgement = is_relayed && inlet.has_acknowledged;
         Self {
             domain,
             pace,
@@ -127,8 +135,7 @@ impl<'a> Writer<'a> {
             marked_at: now,
             closing_at: None,
             is_relayed,
-            unsettled: Vec::new(),
-            unflushed: Vec::new(),
+            owes_acknowledgement,
             told_seq: None,
             drains: Vec::new(),
         }
@@ -173,8 +180,8 @@ impl<'a> Writer<'a> {
         self.put_due_mark();
         self.buffer.resize(self.buffer.len() + self.burst.padding(), b' ');
         self.flush().await?;
-        self.inlet.ledger.settle(&self.unflushed);
-        self.unflushed.clear();
+        self.inlet.ledger.settle(&self.inlet.unflushed);
+        self.inlet.unflushed.clear();
         self.inlet.window.trim();
         self.publish();
         if self.inlet.window.is_empty() {
@@ -203,7 +210,7 @@ impl<'a> Writer<'a> {
     }
 
     fn take(&mut self, mut said: Said) {
-        self.unsettled.append(&mut said.tickets);
+        self.inlet.unsettled.append(&mut said.tickets);
         self.drains.extend(said.drained.take());
         self.inlet.window.push(said);
     }
@@ -213,18 +220,24 @@ impl<'a> Writer<'a> {
         if !self.inlet.window.is_all_written() {
             return;
         }
-        if !self.is_relayed {
-            return self.unsettled.clear();
-        }
         let seq = self.inlet.window.written_seq();
-        if let Some(seq) = seq.filter(|_| seq > self.told_seq) {
+        let is_news = self.is_relayed && seq > self.told_seq;
+        if let Some(seq) = seq.filter(|seq| is_news && self.inlet.ledger.may_tell_said(*seq)) {
             relayed::write_said(seq, &mut self.buffer);
             self.told_seq = Some(seq);
         }
-        if !self.unsettled.is_empty() {
-            relayed::write_ack(&self.inlet.ledger.acknowledge(&self.unsettled), &mut self.buffer);
-            self.unflushed.append(&mut self.unsettled);
+        let Inlet { unsettled, unflushed, ledger, has_acknowledged, .. } = &mut *self.inlet;
+        let owes = std::mem::take(&mut self.owes_acknowledgement);
+        if unsettled.is_empty() && !owes {
+            return;
         }
+        // Also where no relay hears it now: what came through one before is handled all the same.
+        let handled = ledger.acknowledge(unsettled);
+        if self.is_relayed {
+            relayed::write_ack(&handled, &mut self.buffer);
+        }
+        *has_acknowledged = true;
+        unflushed.append(unsettled);
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -355,11 +368,21 @@ struct Out<'a> {
 impl Out<'_> {
     /// Not a byte leaves while the lease is in doubt.
     async fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        let mut written = 0;
+        while written < self.buffer.len() {
+            self.gate.opened().await;
+            self.socket.writable().await?;
+            // A server that did not read for long may find the lease gone.
+            if !self.gate.is_open() {
+                continue;
+            }
+            match self.socket.try_write(&self.buffer[written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => return Err(why),
+            }
         }
-        self.gate.opened().await;
-        self.socket.write_all(self.buffer).await?;
         self.buffer.clear();
         Ok(())
     }

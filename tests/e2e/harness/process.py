@@ -43,6 +43,10 @@ class Process:
     def is_alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    def dies_at(self, point: str | None) -> None:
+        """From its next start on it ends itself, as by `kill -9`, at this fail point; at none again with `None`."""
+        self._env = {**(self._env or {}), "TANDEM_MUC_FAIL_AT": point or ""}
+
     def start(self) -> "Process":
         assert not self.is_alive, f"{self.name} runs already"
         guard = ["setpriv", "--pdeathsig", self._last_word.name.removeprefix("SIG")]

@@ -79,8 +79,10 @@ pub(crate) enum Said {
     /// A look, and the last group written.
     Seen(Box<Sighting>, i64),
     Renewed(bool),
+    /// With the epoch before, as this database knows it.
     Lease {
         epoch: i64,
+        before: i64,
         seq: i64,
         mark: i64,
         inbound: Handled,

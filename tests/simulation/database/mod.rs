@@ -193,14 +193,14 @@ impl Database {
         }
         let epoch = held.max(self.rows.fence.epoch).max(above) + 1;
         let mut fence = self.rows.fence.clone();
+        let Fence { epoch: before, seq, mark, inbound } = fence.clone();
         if self.flaw != Flaw::LeavesFence {
             fence.epoch = epoch;
         }
-        let Fence { seq, mark, inbound, .. } = fence.clone();
         let lease = Lease { owner: Some(who.node), epoch, expires_ms: now_ms + LEASE_MS };
         self.rows.commit(now, vec![Change::Lease(lease), Change::Fence(fence)]);
         truth.acquired(now, who.node, epoch, *right == Right::Free && owner != Some(who.node));
-        answers.push((who, Said::Lease { epoch, seq, mark, inbound }));
+        answers.push((who, Said::Lease { epoch, before, seq, mark, inbound }));
         answers
     }
 

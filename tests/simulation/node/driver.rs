@@ -35,7 +35,10 @@ impl Brain {
             self.heard.push(Event::LeaseOverdue("the renewal was not confirmed in time".into()));
         }
         self.heard.push(Event::Tick);
-        self.with_reign(|reign| reign.quiet_ms += TICK_MS);
+        self.with_reign(|reign| {
+            reign.quiet_ms += TICK_MS;
+            reign.ending_ms += if reign.is_ending { TICK_MS } else { 0 };
+        });
     }
 
     fn beat(&mut self, now: Now) {
@@ -81,11 +84,11 @@ impl Brain {
 
     fn acquired(&mut self, now: Now, sent: Moment, said: Said) {
         let event = match said {
-            Said::Lease { epoch, seq, mark, inbound } => {
+            Said::Lease { epoch, before, seq, mark, inbound } => {
                 self.see_seq(now, sent, seq);
                 self.deadline = Moment(sent.0 + LEASE_MS - MARGIN_MS);
                 self.is_overdue = false;
-                self.had = Some(Had { seq, mark, inbound });
+                self.had = Some(Had { before, seq, mark, inbound });
                 Event::LeaseHad(epoch)
             }
             Said::Held => Event::LeaseHeld,
@@ -170,9 +173,9 @@ impl Brain {
     }
 
     pub(super) fn begin(&mut self, epoch: i64, handed_in: Option<i64>) {
-        let Some(Had { seq, mark, inbound }) = self.had.clone() else { return };
+        let Some(Had { before, seq, mark, inbound }) = self.had.clone() else { return };
         let handed_in = handed_in.filter(|_| self.level != Level::Relay);
-        self.reign = Some(Reign::new(epoch, handed_in, seq, mark, inbound));
+        self.reign = Some(Reign::new(epoch, before, handed_in, seq, mark, inbound));
         self.ask(Purpose::Open, Ask::Open { mark });
         self.connect();
     }

@@ -156,6 +156,7 @@ pub(crate) struct Brain {
 /// What came with the lease.
 #[derive(Clone, Debug)]
 struct Had {
+    before: i64,
     seq: i64,
     mark: i64,
     inbound: crate::database::Handled,

@@ -59,6 +59,8 @@ enum Stream {
 #[derive(Debug)]
 pub(crate) struct Reign {
     pub(super) epoch: i64,
+    /// The epoch before, as the database knows it.
+    pub(super) before: i64,
     pub(super) handed_in: Option<i64>,
     pub(super) waits_for_passed: u32,
     pub(super) rooms: Option<BTreeMap<BareJid, Room>>,
@@ -96,13 +98,15 @@ pub(crate) struct Reign {
     pub(super) stored: Numbers,
     pub(super) stored_boot: Option<String>,
     pub(super) quiet_ms: u64,
+    pub(super) ending_ms: u64,
 }
 
 impl Reign {
-    pub(super) fn new(epoch: i64, handed_in: Option<i64>, seq: i64, mark: i64, inbound: Handled) -> Reign {
+    pub(super) fn new(epoch: i64, before: i64, handed_in: Option<i64>, seq: i64, mark: i64, inbound: Handled) -> Reign {
         let (stored_boot, stored) = inbound.map_or((None, Numbers::default()), |(boot, set)| (Some(boot), set));
         Reign {
             epoch,
+            before,
             handed_in,
             waits_for_passed: 0,
             rooms: None,
@@ -133,6 +137,7 @@ impl Reign {
             stored,
             stored_boot,
             quiet_ms: 0,
+            ending_ms: 0,
         }
     }
 

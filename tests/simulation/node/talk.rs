@@ -20,6 +20,8 @@ use crate::stanzas::{is_answerable, rules};
 const AGAIN_MS: u64 = 50;
 /// After so long without work the mark is stored by itself.
 const QUIET_MS: u64 = 200;
+/// An end in good order takes so long at most.
+const END_MS: u64 = 3_000;
 const GROUP_MAX: usize = 20;
 
 impl Brain {
@@ -58,11 +60,9 @@ impl Brain {
         let Some(reign) = &mut self.reign else { return };
         reign.note_boot(&welcome.boot);
         reign.upcoming = welcome.next;
-        // Groups that this database does not know are of a time that it forgot; the relay is told so.
-        reign.relay_mark = welcome.mark.filter(|mark| *mark <= reign.seq);
-        if reign.relay_mark < welcome.mark {
-            self.deeds.push(Deed::Write(stream, Up::Said(reign.stored_mark)));
-        }
+        // Groups of a time that the database forgot are not those it has now.
+        let knows = welcome.said_in == Some(reign.before.unsigned_abs());
+        reign.relay_mark = welcome.mark.filter(|mark| knows && *mark <= reign.seq);
         reign.unhandled.clear();
         self.attached(now, stream);
     }
@@ -351,6 +351,9 @@ impl Brain {
     fn finish_what_waits(&mut self) {
         let Some(reign) = &mut self.reign else { return };
         let waits = (reign.is_frozen || reign.is_ending) && !reign.is_giving;
+        if waits && reign.ending_ms >= END_MS {
+            return self.give_back();
+        }
         if !waits || !reign.is_durable() {
             return;
         }

@@ -62,11 +62,13 @@ impl Pair {
         &mut self,
         now: Moment,
         event: &Event,
-        (epoch, unopened): (i64, Option<Unopened>),
+        (epoch, until, unopened): (i64, Moment, Option<Unopened>),
         out: &mut Vec<Action>,
     ) {
         match event {
             Event::LeaseLost | Event::Fenced(_) | Event::Outdated(_) => self.step_down(now, event, out),
+            // Nobody was told whose the lease is until it was over anyway: a node that is to stop need not know.
+            Event::Tick if self.is_stopping && now.0 >= until.0 + self.terms.lease_ms => self.abandon(out),
             Event::NotHandedOver(why) => self.call_off(now, epoch, unopened, why, out),
             Event::HandedOver(handed) => self.pass(now, *handed, out),
             Event::Tick
@@ -89,6 +91,14 @@ impl Pair {
             | Event::Ended
             | Event::Stop => {}
         }
+    }
+
+    fn abandon(&mut self, out: &mut Vec<Action>) {
+        if let Some(order) = self.order.take() {
+            out.push(Action::Answer(order.refused("the database did not say whether the domain was handed over")));
+        }
+        out.push(Action::Cut);
+        self.finish(out);
     }
 
     /// The lease is the twin's in epoch `handed`: what was read goes there too.
@@ -121,7 +131,7 @@ impl Pair {
         self.move_from = Moment(now.0 + CALM * self.terms.patience_ms);
         out.push(Action::Thaw);
         if self.is_stopping {
-            return self.end(out);
+            return self.end(now, out);
         }
         match unopened {
             None => self.duty = Duty::Serving { epoch },
@@ -144,9 +154,13 @@ impl Pair {
     }
 
     /// The reign ends in good order: what was begun is finished, the lease given back.
-    pub(super) fn ending(&mut self, now: Moment, event: &Event, out: &mut Vec<Action>) {
+    pub(super) fn ending(&mut self, now: Moment, event: &Event, until: Moment, out: &mut Vec<Action>) {
         match event {
             Event::Ended => self.finish(out),
+            Event::Tick if now >= until => {
+                out.push(Action::Cut);
+                self.finish(out);
+            }
             Event::LeaseLost | Event::Fenced(_) | Event::Outdated(_) => self.step_down(now, event, out),
             Event::Tick
             | Event::Saw(_)

@@ -66,7 +66,7 @@ enum Duty {
     /// The other has the lease; what was read is passed on.
     Passing { until: Moment },
     /// Ends in good order.
-    Ending,
+    Ending { until: Moment },
     /// Over.
     Ended,
 }
@@ -186,9 +186,11 @@ impl Pair {
             Duty::Handing { epoch, is_frozen: false, until, unopened } => {
                 self.freezing(now, event, (epoch, until, unopened), out);
             }
-            Duty::Handing { epoch, is_frozen: true, unopened, .. } => self.handing(now, event, (epoch, unopened), out),
+            Duty::Handing { epoch, is_frozen: true, until, unopened } => {
+                self.handing(now, event, (epoch, until, unopened), out);
+            }
             Duty::Passing { until } => self.passing(now, event, until, out),
-            Duty::Ending => self.ending(now, event, out),
+            Duty::Ending { until } => self.ending(now, event, until, out),
             Duty::Ended => {}
         }
         self.tell(now, out);
@@ -198,9 +200,12 @@ impl Pair {
     pub fn reigns(&self) -> Option<i64> {
         match self.duty {
             Duty::Opening { epoch, .. } | Duty::Serving { epoch } | Duty::Handing { epoch, .. } => Some(epoch),
-            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Passing { .. } | Duty::Ending | Duty::Ended => {
-                None
-            }
+            Duty::Starting
+            | Duty::Waiting
+            | Duty::Taking(_)
+            | Duty::Passing { .. }
+            | Duty::Ending { .. }
+            | Duty::Ended => None,
         }
     }
 
@@ -229,7 +234,10 @@ impl Pair {
             }
             Event::LockHad(lease) => {
                 (self.has_lock, self.is_seeking) = (true, false);
-                self.see_lease(now, lease.as_ref());
+                // The look that was to come along may have failed: that tells nothing of the lease.
+                if self.blind.is_none() {
+                    self.see_lease(now, lease.as_ref());
+                }
             }
             Event::LockGone => {
                 self.seek_from = self.seek_after_loss(now);

@@ -10,7 +10,7 @@ impl Pair {
             Event::Stop => self.stop(now, epoch, out),
             Event::Tick | Event::Saw(_) => {
                 self.keep_lock(now, out);
-                self.heed_order(now, epoch, out);
+                self.heed_order(now, epoch, None, out);
                 if self.duty == (Duty::Serving { epoch }) {
                     self.consider_handing(now, epoch, None, out);
                 }
@@ -42,10 +42,10 @@ impl Pair {
             self.cause = Some((Reason::OnAdminRequest, format!("node {} is being stopped", self.terms.node)));
             return self.hand(now, epoch, None, out);
         }
-        self.end(out);
+        self.end(now, out);
     }
 
-    fn heed_order(&mut self, now: Moment, epoch: i64, out: &mut Vec<Action>) {
+    pub(super) fn heed_order(&mut self, now: Moment, epoch: i64, unopened: Option<Unopened>, out: &mut Vec<Action>) {
         let Some(order) = self.next_order(0) else { return };
         match order.kind {
             OrderKind::Pause | OrderKind::Resume => out.push(Action::Answer(order.done("noted"))),
@@ -61,12 +61,18 @@ impl Pair {
                 out.push(Action::Answer(order.done("the domain is at home already")));
             }
             OrderKind::Fallback | OrderKind::Failover | OrderKind::SwitchOver => {
-                self.heed_move(now, epoch, order, out);
+                self.heed_move(now, (epoch, unopened), order, out);
             }
         }
     }
 
-    fn heed_move(&mut self, now: Moment, epoch: i64, order: Order, out: &mut Vec<Action>) {
+    fn heed_move(
+        &mut self,
+        now: Moment,
+        (epoch, unopened): (i64, Option<Unopened>),
+        order: Order,
+        out: &mut Vec<Action>,
+    ) {
         // Orders carry no node: what was asked of the former holder must not move the domain on, or back.
         let reign_ms = self.lease_seen_at.map_or(0, |seen_at| seen_at.0.saturating_sub(self.reign_since.0));
         if order.age_ms > reign_ms {
@@ -80,7 +86,7 @@ impl Pair {
         }
         self.cause = Some((Reason::OnAdminRequest, format!("{} by {}", order.kind, order.by)));
         self.order = Some(order);
-        self.hand(now, epoch, None, out);
+        self.hand(now, epoch, unopened, out);
     }
 
     /// Whether the twin would do better, or the domain should go home.

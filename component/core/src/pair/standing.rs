@@ -177,7 +177,7 @@ impl Pair {
             Duty::Handing { .. } | Duty::Passing { .. } => {
                 as_is(if self.is_home() { State::FailingOver } else { State::FallingBack })
             }
-            Duty::Ending | Duty::Ended => {
+            Duty::Ending { .. } | Duty::Ended => {
                 Standing { state: State::Unknown, reason: Reason::OnAdminRequest, why: "stopped in good order".into() }
             }
         }

@@ -6,6 +6,9 @@ use crate::time::Moment;
 /// The pause after a lease that could not be had.
 pub(super) const AGAIN_MS: u64 = 250;
 
+/// An end in good order may take as long as so many moves: a node that renews and does not speak helps nobody.
+const END_MOVES: u64 = 5;
+
 impl Pair {
     pub(super) fn taking(&mut self, now: Moment, event: &Event, unopened: Unopened, out: &mut Vec<Action>) {
         match event {
@@ -55,16 +58,16 @@ impl Pair {
         self.duty = Duty::Opening { epoch, unopened };
         out.push(Action::Begin { epoch, handed_in: unopened.handed_in });
         if self.is_stopping {
-            self.end(out);
+            self.end(now, out);
         }
     }
 
     /// Ends the reign in good order.
-    pub(super) fn end(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn end(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Some(order) = self.order.take() {
             out.push(Action::Answer(order.refused(format!("node {} is being stopped", self.terms.node))));
         }
-        self.duty = Duty::Ending;
+        self.duty = Duty::Ending { until: Moment(now.0 + END_MOVES * self.terms.move_ms) };
         out.push(Action::End);
     }
 
@@ -79,10 +82,13 @@ impl Pair {
         match event {
             Event::Opened(opening) => self.open(now, epoch, unopened, *opening, out),
             Event::LeaseLost | Event::Fenced(_) | Event::Outdated(_) => self.step_down(now, event, out),
-            Event::Stop => self.end(out),
+            Event::Stop => self.end(now, out),
             Event::Tick | Event::Saw(_) | Event::LockGone => {
                 self.keep_lock(now, out);
-                self.consider_handing(now, epoch, Some(unopened), out);
+                self.heed_in_time(now, epoch, unopened, out);
+                if self.duty == (Duty::Opening { epoch, unopened }) {
+                    self.consider_handing(now, epoch, Some(unopened), out);
+                }
             }
             Event::Blind(_)
             | Event::LockHad(_)
@@ -100,6 +106,14 @@ impl Pair {
             | Event::NotHandedOver(_)
             | Event::PassedOn
             | Event::Ended => {}
+        }
+    }
+
+    /// Opening takes no time to speak of; one that does not come about does not keep an operator waiting.
+    fn heed_in_time(&mut self, now: Moment, epoch: i64, unopened: Unopened, out: &mut Vec<Action>) {
+        let is_long = now.0.saturating_sub(self.reign_since.0) >= self.terms.patience_ms;
+        if is_long && self.order.is_none() {
+            self.heed_order(now, epoch, Some(unopened), out);
         }
     }
 

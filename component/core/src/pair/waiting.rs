@@ -60,6 +60,12 @@ impl Pair {
             self.is_seeking = true;
             out.push(Action::SeekLock);
         }
+        // What was handed over is this node's already, whoever still has the lock.
+        if let Some(LeaseView { epoch, expires_ms, .. }) = self.seen.lease
+            && self.was_handed
+        {
+            return self.ask(now, Right::Silent { epoch, expires_ms }, out);
+        }
         if self.obstacle_here(now).is_some() {
             return;
         }
@@ -70,9 +76,9 @@ impl Pair {
         }
     }
 
-    /// The lock is ours: whoever had it is gone, or has handed over.
+    /// The lock is ours: whoever had it is gone, or has handed over - which of the two, only a look can tell.
     fn heed_lock(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if now < self.ask_from {
+        if now < self.ask_from || self.blind.is_some() {
             return;
         }
         if self.obstacle_here(now).is_some() || !self.is_this_turn(now) {
@@ -146,7 +152,11 @@ impl Pair {
             return None;
         }
         let said = self.seen.twin.as_ref().and_then(|twin| twin.standing.as_ref());
-        let said = said.filter(|standing| matches!(standing.state, State::FailingOver | State::FallingBack));
+        // Who has handed over stands by already when it is looked at, for the same reason.
+        let said = said.filter(|standing| {
+            let is_at_it = matches!(standing.state, State::FailingOver | State::FallingBack);
+            is_at_it || (self.was_handed && standing.reason != Reason::Initialization)
+        });
         let twin = self.terms.twin.as_deref().unwrap_or_default();
         let unsaid = || (Reason::OnAdminRequest, format!("node {twin} handed the domain over"));
         said.map(|standing| (standing.reason, standing.why.clone())).or_else(|| self.was_handed.then(unsaid))

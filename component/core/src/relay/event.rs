@@ -101,6 +101,8 @@ pub struct Welcome {
     pub next: u64,
     /// The highest group said in full by anyone.
     pub mark: Option<i64>,
+    /// The epoch that was said in: of a time that the database forgot, it may be unknown to the database.
+    pub said_in: Option<u64>,
     /// Stanzas that are replayed.
     pub held: usize,
     /// Stanzas bounced since the last holder was gone.

@@ -65,8 +65,8 @@ pub struct Relay<T> {
     next: u64,
     /// Returned marks for the holder, each with the number that comes behind it.
     marks: VecDeque<(u64, T)>,
-    /// The last group said in full.
-    said: Option<i64>,
+    /// The last group said in full, and the epoch it was said in.
+    said: Option<(u64, i64)>,
     /// The last group that a returned mark proves to have been handed on.
     proven: Option<i64>,
     server: Server,
@@ -131,13 +131,7 @@ impl<T: Clone> Relay<T> {
             Event::Closed(link) => self.closed(now, link, out),
             Event::Attach(link, attach) => self.attach(now, link, attach, out),
             Event::Ack(link, numbers) => self.acknowledged(link, &numbers),
-            Event::Said(link, seq) => {
-                // A lower one than before: the database went back, and counts its groups anew.
-                if self.speaks(link) {
-                    self.said = Some(seq);
-                    self.proven = self.proven.min(Some(seq));
-                }
-            }
+            Event::Said(link, seq) => self.said(link, seq),
             Event::Left(link) => self.left(now, link, out),
             Event::ServerUp => self.server_up(now, out),
             Event::ServerDown(why) => self.server_down(now, &why, out),
@@ -240,6 +234,14 @@ impl<T: Clone> Relay<T> {
             out.push(Action::Bounce(kept.stanza));
         } else {
             self.counts.dropped += 1;
+        }
+    }
+
+    /// A lower group than before: the database went back, and counts its groups anew.
+    fn said(&mut self, link: Link, seq: i64) {
+        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.link == link) {
+            self.said = Some((holder.epoch, seq));
+            self.proven = self.proven.min(Some(seq));
         }
     }
 

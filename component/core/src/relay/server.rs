@@ -107,7 +107,7 @@ impl<T: Clone> Relay<T> {
             return;
         }
         // What was said since the last mark came back may have died with the stream.
-        self.said = self.said.min(self.proven);
+        self.said = self.said.zip(self.proven).map(|((epoch, said), proven)| (epoch, said.min(proven)));
         self.release_and_tell(now, out);
         self.close_all(&Closing::ServerGone(why.to_owned()), out);
     }

@@ -59,7 +59,7 @@ impl<T: Clone> Relay<T> {
 
     /// The highest group said in full, as far as it is known to have reached the server.
     pub fn mark(&self) -> Option<i64> {
-        self.said
+        self.said.map(|(_, seq)| seq)
     }
 
     /// Whether the stream to the server is open.

@@ -37,7 +37,7 @@ impl Health {
                 lease = of(me, *epoch);
             }
             Duty::Passing { .. } => lease = of(other.clone(), pair.epoch_max()),
-            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Ending | Duty::Ended => {}
+            Duty::Starting | Duty::Waiting | Duty::Taking(_) | Duty::Ending { .. } | Duty::Ended => {}
         }
         let twin_renews = twin == Twin::Well && lease.as_ref().is_some_and(|lease| lease.owner == other);
         let mut flags = Sighting { unfit: pair.seen.unfit.clone(), ..Sighting::default() };
@@ -82,7 +82,7 @@ impl Health {
                 vec![Event::NotHandedOver(format!("epoch {epoch} is ours"))]
             }
             Duty::Passing { .. } => vec![Event::PassedOn],
-            Duty::Ending => vec![Event::Ended],
+            Duty::Ending { .. } => vec![Event::Ended],
             Duty::Starting | Duty::Waiting | Duty::Ended => vec![],
         };
         if pair.is_seeking && self.gives_lock() {

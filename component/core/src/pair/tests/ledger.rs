@@ -31,7 +31,7 @@ impl Ledger {
                 }
                 Action::Cut => {
                     assert!(
-                        self.is_begun || matches!(before, Duty::Passing { .. } | Duty::Ending),
+                        self.is_begun || matches!(before, Duty::Passing { .. } | Duty::Ending { .. }),
                         "cuts nothing: {}",
                         what()
                     );

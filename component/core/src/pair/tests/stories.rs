@@ -145,6 +145,14 @@ fn what_is_handed_over_is_taken_up_at_once_and_nobody_is_looked_for() {
 }
 
 #[test]
+fn what_is_handed_over_is_taken_up_though_somebody_dead_keeps_the_lock() {
+    let mut b = Node::standing_by("b");
+    let done = b.later(400).sees(lease(Some("b"), 8, 3_000));
+    assert_eq!(done[0], ask(Right::Silent { epoch: 8, expires_ms: 3_000 }, 8, None), "{done:?}");
+    assert_eq!(b.hears(&Event::LeaseHad(9)), [Action::Begin { epoch: 9, handed_in: Some(8) }]);
+}
+
+#[test]
 fn a_fallback_brings_the_domain_home() {
     let mut b = Node::serving("b");
     let done = b.later(500).sees_also(lease(Some("b"), 7, 2_000), gives_order(OrderKind::Fallback, "o1"));
@@ -435,4 +443,57 @@ fn a_relay_that_knows_a_higher_epoch_makes_the_next_one_exceed_it() {
     a.later(2_100).sees(lease(Some("a"), 7, 2_000));
     let done = a.hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
     assert_eq!(done[0], ask(Right::Dead, 40, None), "{done:?}");
+}
+
+#[test]
+fn a_lock_that_comes_without_a_look_waits_for_one() {
+    let mut b = Node::standing_by("b");
+    let blind = "the database is starting up";
+    b.hears(&Event::Blind(blind.into()));
+    assert_eq!(b.later(10).hears(&Event::LockHad(None)), []);
+    assert_eq!(b.pair.holder(), Some("a"), "a look that failed tells nothing of the lease");
+    assert_eq!(b.later(50).hears(&Event::Tick), []);
+    // It was handed over, not left: what was passed on in that epoch is to be asked for.
+    let done = b.later(200).sees(lease(Some("b"), 8, 2_000));
+    assert!(done.contains(&ask(Right::Dead, 8, None)), "{done:?}");
+    let done = b.hears(&Event::LeaseHad(9));
+    assert!(done.contains(&Action::Begin { epoch: 9, handed_in: Some(8) }), "{done:?}");
+}
+
+#[test]
+fn a_home_node_that_is_paused_takes_nothing_by_a_lock_it_cannot_judge() {
+    let mut a = Node::standing_by("a");
+    a.later(500).sees_also(lease(Some("b"), 7, 2_500), |sighting| sighting.is_paused = true);
+    a.hears(&Event::Blind("no answer".into()));
+    let done = a.hears(&Event::LockHad(None));
+    assert!(!done.iter().any(|action| matches!(action, Action::AskLease { .. })), "{done:?}");
+}
+
+#[test]
+fn a_node_that_is_to_stop_does_not_wait_for_ever_to_hear_whose_the_lease_is() {
+    let mut a = Node::serving("a");
+    a.later(500).sees(lease(Some("a"), 7, 2_500));
+    assert!(a.hears(&Event::Stop).contains(&Action::Freeze));
+    assert!(a.later(10).hears(&Event::Frozen).contains(&Action::HandOver { to: "b".into() }));
+    a.later(2_000).hears(&Event::Blind("the database is away".into()));
+    assert!(!a.hears(&Event::Tick).contains(&Action::Finish), "its lease may still be good");
+    let done = a.later(2_000).hears(&Event::Tick);
+    assert!(done.contains(&Action::Cut) && done.contains(&Action::Finish), "{done:?}");
+}
+
+#[test]
+fn a_reign_that_cannot_open_is_moved_by_an_order_also_while_automatic_moves_are_paused() {
+    let mut b = Node::standing_by("b");
+    b.hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
+    b.hears(&Event::LeaseHad(8));
+    b.hears(&Event::Detached("no server".into()));
+    for _ in 0..8 {
+        let done = b.later(500).sees_also(lease(Some("b"), 8, 0), |sighting| sighting.is_paused = true);
+        assert!(!done.contains(&Action::Freeze), "{done:?}");
+    }
+    let done = b.sees_also(lease(Some("b"), 8, 0), |sighting| {
+        sighting.is_paused = true;
+        sighting.orders = vec![order(OrderKind::SwitchOver, "1", 100)];
+    });
+    assert!(done.contains(&Action::Freeze), "{done:?}");
 }

@@ -43,7 +43,7 @@ fn key(node: &Node) -> String {
         }
         Duty::Passing { until } => format!("passing {}", near(now, *until)),
         Duty::Serving { .. } => "serving".to_owned(),
-        Duty::Ending => "ending".to_owned(),
+        Duty::Ending { .. } => "ending".to_owned(),
         Duty::Starting | Duty::Waiting | Duty::Ended => format!("{:?}", pair.duty),
     };
     let lease = seen.lease.as_ref().map(|lease| (&lease.owner, lease.is_over, pair.epoch_max - lease.epoch));
@@ -68,7 +68,7 @@ fn events(place: &Place) -> Vec<(u64, Event, bool)> {
     let duty = &pair.duty;
     let is_taking = matches!(duty, Duty::Taking(_));
     let is_reigning = pair.reigns().is_some();
-    let is_leaving = matches!(duty, Duty::Passing { .. } | Duty::Ending);
+    let is_leaving = matches!(duty, Duty::Passing { .. } | Duty::Ending { .. });
     let is_freezing = matches!(duty, Duty::Handing { is_frozen: false, .. });
     let is_frozen = matches!(duty, Duty::Handing { is_frozen: true, .. });
     let is_unopened = matches!(duty, Duty::Opening { .. }) || matches!(duty, Duty::Handing { unopened: Some(_), .. });
@@ -99,7 +99,7 @@ fn events(place: &Place) -> Vec<(u64, Event, bool)> {
         (10, Event::HandedOver(next), is_frozen),
         (10, Event::NotHandedOver(why()), is_frozen),
         (10, Event::PassedOn, matches!(duty, Duty::Passing { .. })),
-        (10, Event::Ended, matches!(duty, Duty::Ending)),
+        (10, Event::Ended, matches!(duty, Duty::Ending { .. })),
         (0, Event::Stop, true),
     ];
     events.extend(sightings(place).into_iter().map(|sighting| (500, Event::Saw(sighting), true)));
@@ -232,7 +232,7 @@ fn duty_name(duty: &Duty) -> &'static str {
         Duty::Serving { .. } => "serving",
         Duty::Handing { .. } => "handing",
         Duty::Passing { .. } => "passing",
-        Duty::Ending => "ending",
+        Duty::Ending { .. } => "ending",
         Duty::Ended => "ended",
     }
 }
