@@ -122,6 +122,8 @@ impl Brain {
             Said::Renewed(true) => {
                 self.deadline = self.deadline.max(Moment(sent.0 + LEASE_MS - MARGIN_MS));
                 self.is_overdue = false;
+                self.with_reign(|reign| reign.is_doubtful = false);
+                self.connect_again();
                 self.heard.push(Event::Renewed);
             }
             Said::Renewed(false) => self.heard.push(Event::LeaseLost),

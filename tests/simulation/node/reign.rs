@@ -72,6 +72,8 @@ pub(crate) struct Reign {
     pub(super) is_frozen: bool,
     pub(super) is_giving: bool,
     pub(super) is_ending: bool,
+    /// Perhaps replaced by the rightful one: no new stream before the lease is known to be ours still.
+    pub(super) is_doubtful: bool,
     pub(super) passing: Option<i64>,
     pub(super) unhandled: VecDeque<(Option<u64>, Arc<Inbound>)>,
     pub(super) queue: VecDeque<Entry>,
@@ -117,6 +119,7 @@ impl Reign {
             is_frozen: false,
             is_giving: false,
             is_ending: false,
+            is_doubtful: false,
             passing: None,
             unhandled: VecDeque::new(),
             queue: VecDeque::new(),

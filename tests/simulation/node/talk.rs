@@ -72,8 +72,10 @@ impl Brain {
     }
 
     fn lose_stream(&mut self, why: String) {
+        let (level, flaw) = (self.level, self.flaw);
         let Some(reign) = &mut self.reign else { return };
         reign.detached();
+        reign.is_doubtful = level == Level::Replacing && flaw != Flaw::ReplacesBack;
         if reign.passing.is_some() {
             return self.pass_on_now();
         }
@@ -89,7 +91,13 @@ impl Brain {
             group.is_waiting = false;
         }
         reign.is_asking_passed = false;
-        if reign.any_stream().is_none() && reign.passing.is_none() {
+        self.connect_again();
+    }
+
+    /// Unless there is a stream, or it has to be seen first whether the lease is still ours.
+    pub(super) fn connect_again(&mut self) {
+        let Some(reign) = &self.reign else { return };
+        if reign.any_stream().is_none() && reign.passing.is_none() && !reign.is_doubtful {
             self.connect();
         }
     }

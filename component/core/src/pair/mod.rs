@@ -111,6 +111,9 @@ pub struct Pair {
     is_seeking: bool,
     /// The epoch this node gave the lease away in, until the other has taken it up.
     handed: Option<i64>,
+    /// When it was sought last; and since when and until when a lock that was free at once proves nothing.
+    sought_at: Moment,
+    doubt: Option<(Moment, Moment)>,
     /// Not before.
     seek_from: Moment,
     /// The epoch this node gave up or lost: once the twin has had the next, the lock is sought again.
@@ -156,6 +159,8 @@ impl Pair {
             has_lock: false,
             is_seeking: false,
             handed: None,
+            sought_at: Moment(0),
+            doubt: None,
             seek_from: Moment(0),
             given_up: None,
             ask_from: Moment(0),

@@ -120,7 +120,7 @@ impl Pair {
     /// The lock shows the other node at once when this one dies: a reign that is without it seeks it.
     pub(super) fn keep_lock(&mut self, now: Moment, out: &mut Vec<Action>) {
         if !self.has_lock && !self.is_seeking && now >= self.seek_from {
-            self.is_seeking = true;
+            (self.is_seeking, self.sought_at) = (true, now);
             out.push(Action::SeekLock);
         }
     }

@@ -1,6 +1,6 @@
 //! Standing by: the session lock is waited for, the lease watched, orders heeded that nobody else can carry out.
 
-use super::{Action, Duty, Event, LeaseView, Order, OrderKind, Pair, Reason, Right, State, Unopened};
+use super::{Action, Duty, Event, LeaseView, Order, OrderKind, Pair, Reason, Right, State, Unopened, taking};
 use crate::time::Moment;
 
 impl Pair {
@@ -19,7 +19,10 @@ impl Pair {
             return self.finish(out);
         }
         match event {
-            Event::LockHad(_) => self.heed_lock(now, out),
+            Event::LockHad(_) => {
+                self.weigh_lock(now);
+                self.heed_lock(now, out);
+            }
             Event::Saw(_) | Event::Tick | Event::LockGone | Event::Detached(_) | Event::Attached(_) => {
                 self.heed_orders(now, out);
                 if self.duty == Duty::Waiting {
@@ -57,7 +60,7 @@ impl Pair {
         }
         // Also where this node would not take over: a domain that is handed to it is handed by the lock.
         if self.is_this_turn(now) && !self.is_seeking && (now >= self.seek_from || self.was_handed) {
-            self.is_seeking = true;
+            (self.is_seeking, self.sought_at) = (true, now);
             out.push(Action::SeekLock);
         }
         // What was handed over is this node's already, whoever still has the lock.
@@ -86,7 +89,27 @@ impl Pair {
             self.seek_from = Moment(now.0 + self.terms.lease_ms);
             return out.push(Action::DropLock);
         }
+        if let Some((had_at, until)) = self.doubt.filter(|_| self.is_held_by_twin()) {
+            if self.lease_still_since.is_some_and(|since| since > had_at) {
+                // The holder renews and has no lock: it gets the chance to have it.
+                (self.has_lock, self.doubt) = (false, None);
+                self.seek_from = Moment(now.0 + self.terms.lease_ms);
+                return out.push(Action::DropLock);
+            }
+            if now < until {
+                return;
+            }
+        }
         self.ask(now, Right::Dead, out);
+    }
+
+    /// A lock that was free when it was sought is no proof that the holder just died: it may be without it. Whether it
+    /// still renews tells.
+    fn weigh_lock(&mut self, now: Moment) {
+        let was_free = now.0.saturating_sub(self.sought_at.0) < taking::AGAIN_MS;
+        let is_over = self.seen.lease.as_ref().is_some_and(|lease| lease.is_over);
+        let until = Moment(now.0 + self.terms.lease_ms / 2);
+        self.doubt = (was_free && !is_over && self.is_held_by_twin()).then_some((now, until));
     }
 
     /// Why this node does not serve though nobody else may do so.

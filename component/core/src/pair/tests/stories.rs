@@ -134,6 +134,19 @@ fn a_switch_over_freezes_hands_over_and_passes_on() {
 }
 
 #[test]
+fn a_lock_that_was_free_at_once_does_not_overtake_a_holder_that_renews_without_it() {
+    let mut b = Node::standing_by("b");
+    b.later(5).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
+    assert_eq!(b.later(300).hears(&Event::Tick), [], "the holder may only be without it");
+    let mut living = b.clone();
+    let done = living.later(200).sees(lease(Some("a"), 7, 2_500));
+    assert_eq!(done, [Action::DropLock], "it renews");
+    b.later(200).sees(lease(Some("a"), 7, 2_000));
+    let done = b.later(500).hears(&Event::Tick);
+    assert_eq!(done[0], ask(Right::Dead, 7, None), "it does not: {done:?}");
+}
+
+#[test]
 fn what_is_handed_over_is_taken_up_at_once_and_nobody_is_looked_for() {
     let mut b = Node::standing_by("b");
     let done = b.later(100).hears(&Event::LockHad(Some(lease(Some("b"), 8, 3_000))));
@@ -408,7 +421,7 @@ fn a_stopped_holder_hands_over_or_ends_in_good_order() {
 #[test]
 fn a_lease_whose_answer_was_lost_is_asked_for_again_and_counts_as_a_takeover() {
     let mut b = Node::standing_by("b");
-    b.hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
+    b.later(300).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
     b.hears(&Event::LeaseUnanswered("connection reset".into()));
     let done = b.later(300).sees(lease(Some("b"), 8, 4_000));
     assert_eq!(done[0], ask(Right::Dead, 8, None), "{done:?}");
@@ -421,7 +434,7 @@ fn a_lease_whose_answer_was_lost_is_asked_for_again_and_counts_as_a_takeover() {
 #[test]
 fn a_takeover_that_cannot_open_is_handed_back_and_taken_on_where_that_fails() {
     let mut b = Node::standing_by("b");
-    b.hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
+    b.later(300).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
     b.hears(&Event::LeaseHad(8));
     b.hears(&Event::Detached("connection refused".into()));
     b.later(2_900).sees(lease(Some("b"), 8, 4_000));
@@ -484,7 +497,7 @@ fn a_node_that_is_to_stop_does_not_wait_for_ever_to_hear_whose_the_lease_is() {
 #[test]
 fn a_reign_that_cannot_open_is_moved_by_an_order_also_while_automatic_moves_are_paused() {
     let mut b = Node::standing_by("b");
-    b.hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
+    b.later(300).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
     b.hears(&Event::LeaseHad(8));
     b.hears(&Event::Detached("no server".into()));
     for _ in 0..8 {
