@@ -1,5 +1,6 @@
 //! Clients: they enter, talk in numbered messages, ping, leave and come again; and keep book of what they hear.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Stanza, Type};
@@ -27,6 +28,8 @@ pub(crate) struct Client {
     standings: [Standing; ROOMS.len()],
     /// The last message heard of each room, without those heard before.
     heard: [i64; ROOMS.len()],
+    /// What was heard of a room while the entrance was not complete.
+    early: [BTreeSet<i64>; ROOMS.len()],
     said: u32,
     /// How long it waits to be let in before it asks again: for ever, where nothing may be lost.
     enters_again_ms: Option<u64>,
@@ -39,7 +42,16 @@ impl Client {
     pub(crate) fn new(nth: usize, is_patient: bool) -> Client {
         let (standings, heard) = ([Standing::Out; ROOMS.len()], [0; ROOMS.len()]);
         let enters_again_ms = (!is_patient).then_some(PATIENCE_MS);
-        Client { nth, standings, heard, said: 0, enters_again_ms, hears_from: 0, sends_from: 0 }
+        Client {
+            nth,
+            standings,
+            heard,
+            early: Default::default(),
+            said: 0,
+            enters_again_ms,
+            hears_from: 0,
+            sends_from: 0,
+        }
     }
 
     /// What it does now; leaves only where it `may_leave`.
@@ -137,10 +149,17 @@ impl Client {
         let Some(id) = archive_id(stanza) else { return };
         let Some(found) = truth.heard(now, self.nth, id) else { return };
         let listens = match self.standings[place] {
-            Standing::Inside => true,
-            Standing::Entering(_) => is_history(stanza),
+            // What is said meanwhile may come from a new holder while the old one's answer is still on its way.
+            Standing::Entering(_) if !is_history(stanza) => {
+                self.early[place].insert(found.seq);
+                false
+            }
+            Standing::Inside | Standing::Entering(_) => true,
             Standing::Out | Standing::Leaving(_) => false,
         };
+        while self.early[place].remove(&(self.heard[place] + 1)) {
+            self.heard[place] += 1;
+        }
         if !listens || found.seq <= self.heard[place] {
             return;
         }
@@ -156,6 +175,7 @@ impl Client {
         for (heard, count) in self.heard.iter_mut().zip(counts) {
             *heard = (*heard).min(count);
         }
+        self.early = Default::default();
     }
 
     /// At the end everybody is inside and has heard everything.

@@ -19,8 +19,6 @@ pub(crate) enum Flaw {
     StoresEarly,
     /// The relay is not told what was handled before.
     ForgetsNumbers,
-    /// Who was replaced at the server replaces back, without a look at its lease.
-    ReplacesBack,
     /// A takeover tells everybody that everybody left.
     SaysGoodbye,
 }

@@ -117,50 +117,50 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_out_of_order() {
 /// Runs until a driver that is broken on purpose is caught.
 const CAUGHT_WITHIN: u64 = 1_500;
 
-/// A broken driver breaks what must hold: in which words.
-fn is_caught(flaw: Flaw, wanted: &str) {
+/// A broken driver breaks what must hold, in one of these words.
+fn is_caught(flaw: Flaw, wanted: &[&str]) {
     let (failed, _) = run_all(0..CAUGHT_WITHIN, flaw);
     let Some(seed) = failed else { panic!("{flaw:?} goes unnoticed in {CAUGHT_WITHIN} seeds") };
     let broken = run(seed, flaw, false).broken.unwrap_or_default();
-    assert!(broken.contains(wanted), "{flaw:?} is noticed otherwise, seed {seed}: {broken}");
+    assert!(wanted.iter().any(|words| broken.contains(words)), "{flaw:?} is noticed otherwise, seed {seed}: {broken}");
 }
 
 #[test]
 fn a_driver_that_speaks_before_the_commit_is_caught() {
-    is_caught(Flaw::SpeaksFirst, "which is not in the archive");
+    is_caught(Flaw::SpeaksFirst, &["which is not in the archive"]);
 }
 
 #[test]
 fn a_driver_that_speaks_when_its_lease_is_over_is_caught() {
-    is_caught(Flaw::IgnoresGate, "its lease ran out");
+    is_caught(Flaw::IgnoresGate, &["its lease ran out"]);
 }
 
 #[test]
 fn a_lease_taken_without_raising_the_fence_is_caught() {
-    is_caught(Flaw::LeavesFence, "had begun");
+    is_caught(Flaw::LeavesFence, &["had begun", "in the archive at"]);
 }
 
 #[test]
 fn a_takeover_that_leaves_words_unheard_is_caught() {
-    is_caught(Flaw::ForgetsTail, "hear");
+    is_caught(Flaw::ForgetsTail, &["hear"]);
 }
 
 #[test]
 fn a_driver_that_acknowledges_before_the_commit_is_caught() {
-    is_caught(Flaw::AcknowledgesEarly, "");
+    is_caught(Flaw::AcknowledgesEarly, &["refused 0 times", "is not inside"]);
 }
 
 #[test]
 fn an_entrance_that_is_stored_as_handled_before_its_answer_is_heard_is_caught() {
-    is_caught(Flaw::StoresEarly, "is not inside");
+    is_caught(Flaw::StoresEarly, &["is not inside"]);
 }
 
 #[test]
 fn a_takeover_that_handles_stanzas_twice_is_caught() {
-    is_caught(Flaw::ForgetsNumbers, "in the archive twice");
+    is_caught(Flaw::ForgetsNumbers, &["in the archive twice"]);
 }
 
 #[test]
 fn a_takeover_that_people_see_is_caught() {
-    is_caught(Flaw::SaysGoodbye, "who never did");
+    is_caught(Flaw::SaysGoodbye, &["who never did"]);
 }

@@ -72,10 +72,10 @@ impl Brain {
     }
 
     fn lose_stream(&mut self, why: String) {
-        let (level, flaw) = (self.level, self.flaw);
+        let level = self.level;
         let Some(reign) = &mut self.reign else { return };
         reign.detached();
-        reign.is_doubtful = level == Level::Replacing && flaw != Flaw::ReplacesBack;
+        reign.is_doubtful = level == Level::Replacing;
         if reign.passing.is_some() {
             return self.pass_on_now();
         }
