@@ -116,6 +116,7 @@ fn rules() -> ServiceRules {
         occupants_max: 100_000,
         sessions_max: 20,
         history_max: 200,
+        archive_days_max: 0,
         affiliations_max: 20_000,
         body_bytes_max: 65_536,
         nick_chars_max: 128,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tandem_muc_tests::postgres::Postgres;
 use tempfile::TempDir;
 
+mod archive;
 mod damage;
 mod fences;
 mod leases;
@@ -111,6 +112,12 @@ fn main() {
             public_rooms_come_in_pages,
             occupied_rooms_are_those_with_somebody_inside,
             sessions_of_one_server_come_in_pages;
+        Both archive:
+            a_look_finds_what_a_plain_list_has,
+            the_ends_of_an_archive_are_told,
+            a_search_ends_where_it_went_far_enough,
+            what_expired_is_gone_and_its_number_stays_taken,
+            rooms_come_with_their_configurations;
         Both opening:
             a_newer_schema_is_refused,
             several_nodes_migrate_at_once,

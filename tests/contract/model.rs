@@ -26,6 +26,11 @@ impl Model {
         Some(image)
     }
 
+    /// All that was ever archived and still is.
+    pub(crate) fn said(&self, jid: &BareJid) -> &[Arc<Message>] {
+        self.rooms.get(jid).map_or(&[], |(_, said)| said)
+    }
+
     pub(crate) fn apply(&mut self, room: RoomId, jid: &BareJid, record: &Record) {
         match record {
             Record::Created(creation) => {
@@ -99,6 +104,9 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
             if message.is_archived {
                 said.push(message.clone());
             }
+        }
+        Record::Expired { upto, before } => {
+            said.retain(|message| message.seq > *upto || message.at >= *before);
         }
         Record::Destroyed(tombstone) => {
             image.tombstone = Some(tombstone.clone());

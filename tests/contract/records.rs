@@ -60,7 +60,7 @@ pub(crate) fn spoken(seq: i64, body: &str) -> Message {
     }
 }
 
-fn subject(seq: i64, text: &str, is_archived: bool) -> Message {
+pub(crate) fn subject(seq: i64, text: &str, is_archived: bool) -> Message {
     Message { kind: MessageKind::Subject, is_archived, origin_id: None, ..spoken(seq, text) }
 }
 
@@ -138,10 +138,10 @@ pub(crate) async fn every_record_comes_back_in_the_image(place: Arc<Place>) {
 }
 
 /// A generator of numbers (Knuth's MMIX constants), so that every run tells the same stories.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((self.0 >> 33) % u64::try_from(bound).expect("fits")).expect("fits")
     }

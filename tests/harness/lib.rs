@@ -1,4 +1,5 @@
-//! What the tests share: throw-away servers on loopback, ended when dropped.
+//! What the tests share: throw-away servers on loopback, ended when dropped; what an archive is.
 
+pub mod archive;
 pub mod loopback;
 pub mod postgres;

@@ -242,8 +242,11 @@ fn disco_tells_the_configuration(stage: &mut Stage) -> Result<(), String> {
         (config.whois == Whois::Anyone, "muc_nonanonymous", "muc_semianonymous"),
         (config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
         (config.is_persistent, "muc_persistent", "muc_temporary"),
+        (config.is_archived, ns::MAM, "-"),
+        (config.is_archived, ns::MAM_EXTENDED, "-"),
+        (config.is_archived, ns::FULLTEXT, "-"),
     ] {
-        if features.contains(yes) != is || features.contains(no) == is {
+        if features.contains(yes) != is || (no != "-" && features.contains(no) == is) {
             return Err(format!("disco says {features:?}\n  of {config:?}"));
         }
     }
@@ -258,6 +261,7 @@ fn rules(dice: &mut Dice) -> ServiceRules {
         occupants_max: 6,
         sessions_max: 2,
         history_max: 8,
+        archive_days_max: 0,
         affiliations_max: 9,
         body_bytes_max: 64,
         nick_chars_max: 8,
@@ -331,11 +335,40 @@ fn iq(dice: &mut Dice, to: &str) -> String {
         13 => {
             dice.pick(&["<query xmlns='#owner'/>", "<ping xmlns='#ping'/>", "<query xmlns='#info' node='x'/>"]).into()
         }
+        14 if !dice.one_in(3) => archive_query(dice),
         14 => "<query xmlns='#items'><set xmlns='#rsm'><max>1</max><before/></set></query>".into(),
         _ => fragments(dice),
     };
     let more = if dice.one_in(12) { fragments(dice) } else { String::new() };
     format!("<iq id='0123456789abcdefq' type='{type_}' to='{to}'>{query}{more}</iq>")
+}
+
+fn archive_query(dice: &mut Dice) -> String {
+    if dice.one_in(6) {
+        return dice.pick(&["<metadata xmlns='#mam'/>", "<query xmlns='#mam'/>"]).to_owned();
+    }
+    let (name, values): (&str, &[&str]) = match dice.below(8) {
+        0 => ("with", &["olga@example.org", "nils@example.org/1", "hall@conference.example.org/Nils", "@", ""]),
+        1 => ("start", &["2026-01-01T12:00:03Z", "1", ""]),
+        2 => ("end", &["2026-01-01T12:00:03Z", "9999-12-31T23:59:59Z"]),
+        3 => ("before-id", &["x", ""]),
+        4 => ("ids", &["x"]),
+        5 => ("{urn:xmpp:fulltext:0}fulltext", &["hello", "  ", "no"]),
+        6 => ("king", &["1"]),
+        _ => ("FORM_TYPE", &["urn:xmpp:mam:2"]),
+    };
+    let value = dice.pick(values);
+    let form = format!(
+        "<x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='{name}'><value>{value}</value></field></x>"
+    );
+    let set = dice.pick(&[
+        "",
+        "<set xmlns='#rsm'><max>2</max><before/></set>",
+        "<set xmlns='#rsm'><max>x</max><after/></set>",
+        "<set xmlns='#rsm'><max>0</max></set><flip-page/>",
+        "<set xmlns='#rsm'><index>1</index></set>",
+    ]);
+    format!("<query xmlns='#mam' queryid='q'>{form}{set}</query>")
 }
 
 fn item(dice: &mut Dice) -> String {
@@ -370,6 +403,7 @@ fn form(dice: &mut Dice) -> String {
             5 => ("passwordprotectedroom", &["0", "1"]),
             6 => ("roomowners", &["olga@example.org", "mia@example.org", "", "@"]),
             7 => ("roomadmins", &["nils@example.org", "olga@example.org", "elsewhere.net"]),
+            8 if dice.one_in(2) => ("enablearchiving", &["0", "1", "1"]),
             8 => ("presencebroadcast", &["moderator", "participant", "visitor", "king"]),
             _ => ("historylength", &["0", "3", "99"]),
         };

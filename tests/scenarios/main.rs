@@ -91,6 +91,7 @@ sections! {
     s18_errors "18-errors"
     xep_0092_version "xep-0092-version"
     xep_0199_ping "xep-0199-ping"
+    xep_0313_archive "xep-0313-archive"
     xep_0410_self_ping "xep-0410-self-ping"
     xep_0421_occupant_id "xep-0421-occupant-id"
 }

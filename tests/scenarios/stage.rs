@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
-use tandem_muc_core::record::{AffiliationEntry, Creation, OccupantEntry, Record, RoomId};
+use tandem_muc_core::record::{AffiliationEntry, Creation, Message, OccupantEntry, Record, RoomId};
 use tandem_muc_core::room::{Creators, Input, Outcome, Room, ServiceRules};
 use tandem_muc_core::stanza::{Inbound, Kind, Stanza, Type, element, render};
 use tandem_muc_core::time::{Moment, Now, Utc};
+use tandem_muc_tests::archive;
 
 use crate::cast;
 use crate::promises::Promises;
@@ -29,6 +30,8 @@ pub(crate) struct Stage {
     pub(crate) room: Room,
     pub(crate) shadow: Room,
     pub(crate) rules: Arc<ServiceRules>,
+    /// What the database would have of what was said.
+    archive: Vec<Arc<Message>>,
     heard: BTreeMap<Jid, VecDeque<Tree>>,
     promises: Promises,
     names: Names,
@@ -73,6 +76,7 @@ impl Stage {
             room: vacant(),
             shadow: vacant(),
             rules: rules.clone(),
+            archive: Vec::new(),
             heard: BTreeMap::new(),
             promises: Promises::default(),
             names: Names::new(),
@@ -153,6 +157,7 @@ impl Stage {
         self.room.handle(now, input, &mut outcome);
         for record in &outcome.records {
             self.shadow.apply(record);
+            self.keep(record);
         }
         let (room, shadow) = (self.room.image(), self.shadow.image());
         if room != shadow {
@@ -173,7 +178,25 @@ impl Stage {
                 self.heard.entry(to.clone()).or_default().push_back(Tree::of(&element));
             }
         }
-        Ok(())
+        match (outcome.lookup, input) {
+            (Some(lookup), Input::Stanza(asked)) => {
+                let found = archive::look(&self.archive, &lookup.search);
+                self.hand_in(Input::Found { asked, lookup: &lookup, found: &found })
+            }
+            (Some(lookup), _) => Err(format!("nobody asked for {lookup:?}")),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn keep(&mut self, record: &Record) {
+        match record {
+            Record::Spoken(message) if message.is_archived => self.archive.push(message.clone()),
+            Record::Expired { upto, before } => {
+                self.archive.retain(|message| message.seq > *upto || message.at >= *before);
+            }
+            Record::Created(_) | Record::Destroyed(_) | Record::Vanished => self.archive.clear(),
+            _ => {}
+        }
     }
 
     /// The room begins anew from what the store would keep of it; nothing may be lost or said.
@@ -416,6 +439,7 @@ pub(crate) fn generous() -> ServiceRules {
         occupants_max: 100,
         sessions_max: 5,
         history_max: 100,
+        archive_days_max: 0,
         affiliations_max: 100,
         body_bytes_max: 4_096,
         nick_chars_max: 32,
@@ -442,6 +466,7 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
             "locks_new_rooms" => rules.locks_new_rooms = json.as_bool().ok_or("service: true or false")?,
             "occupants_max" => rules.occupants_max = small(number()?)?,
             "sessions_max" => rules.sessions_max = small(number()?)?,
+            "archive_days_max" => rules.archive_days_max = small(number()?)?,
             "history_max" => rules.history_max = small(number()?)?,
             "affiliations_max" => rules.affiliations_max = small(number()?)?,
             "body_bytes_max" => rules.body_bytes_max = small(number()?)? as usize,

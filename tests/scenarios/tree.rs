@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 22] = [
+const SHORT: [(&str, &str); 25] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -37,6 +37,9 @@ const SHORT: [(&str, &str); 22] = [
     ("#address", ns::ADDRESS),
     ("#client", ns::CLIENT),
     ("#stanzas", ns::STANZAS),
+    ("#mam", ns::MAM),
+    ("#forward", ns::FORWARD),
+    ("#validate", ns::VALIDATE),
 ];
 /// Attributes whose values are addresses, so that short names count there.
 const ADDRESSES: [&str; 4] = ["from", "to", "jid", "by"];
@@ -178,8 +181,16 @@ impl Tree {
         for value in tree.attrs.values_mut().filter(|value| value.starts_with('*')) {
             *value = names.get(value.as_str()).cloned().ok_or_else(|| format!("nobody heard `{value}` yet"))?;
         }
-        for child in tree.subtrees() {
-            *child = child.with_names(names)?;
+        for child in &mut tree.children {
+            match child {
+                Branch::Tree(child) => *child = child.with_names(names)?,
+                Branch::Text(text) => {
+                    if let Some(known) = names.get(text.as_str()) {
+                        known.clone_into(text);
+                    }
+                }
+                Branch::More => {}
+            }
         }
         Ok(tree)
     }

@@ -42,6 +42,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         occupants_max: 100,
         sessions_max: 3,
         history_max: 5_000,
+        archive_days_max: 0,
         affiliations_max: 100,
         body_bytes_max: 1_000,
         nick_chars_max: 20,

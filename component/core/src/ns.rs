@@ -61,3 +61,13 @@ pub const HATS: &str = "urn:xmpp:hats:0";
 pub const ADDRESS: &str = "http://jabber.org/protocol/address";
 /// Publish-subscribe (XEP-0060), here of the account (XEP-0163).
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// Archive queries (XEP-0313), also the type of their form.
+pub const MAM: &str = "urn:xmpp:mam:2";
+/// disco feature: archive queries by id, flipped pages, metadata (XEP-0313 §7).
+pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// disco feature: archives are searched for text (XEP-0431).
+pub const FULLTEXT: &str = "urn:xmpp:fulltext:0";
+/// A stanza inside another (XEP-0297).
+pub const FORWARD: &str = "urn:xmpp:forward:0";
+/// What values a form's field takes (XEP-0122).
+pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";

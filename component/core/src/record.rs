@@ -66,6 +66,13 @@ pub enum Record {
     },
     /// A message was reflected: speech or a subject.
     Spoken(Arc<Message>),
+    /// Archived messages up to this place that were said before this time left the archive.
+    Expired {
+        /// The last that may have gone.
+        upto: Seq,
+        /// What was said at this time or later stays.
+        before: Utc,
+    },
     /// The room was destroyed; its occupants and affiliations go, the JID stays reserved for a time (§10.9).
     Destroyed(Tombstone),
     /// A temporary room's last occupant left: nothing of it remains.

@@ -158,6 +158,9 @@ pub struct Limits {
     /// Messages of history kept ready in one room.
     #[serde(deserialize_with = "any")]
     pub history: u32,
+    /// Days any room may keep messages in its archive; 0: for ever.
+    #[serde(deserialize_with = "any")]
+    pub archive_days_max: u32,
     /// Entries of one room's affiliation list.
     #[serde(deserialize_with = "any")]
     pub affiliations: u32,
@@ -209,6 +212,9 @@ pub struct Defaults {
     /// Messages go to the archive.
     #[serde(deserialize_with = "any")]
     pub archive: bool,
+    /// Days messages stay in the archive; 0: as long as the limit lets them.
+    #[serde(deserialize_with = "any")]
+    pub archive_days: u32,
 }
 
 /// `[http]`: health, readiness and metrics.
@@ -312,6 +318,7 @@ impl Default for Limits {
             occupants: 5_000,
             sessions: 20,
             history: 200,
+            archive_days_max: 0,
             affiliations: 20_000,
             body_bytes: 65_536,
             nick_chars: 128,
@@ -335,6 +342,7 @@ impl Default for Defaults {
             non_anonymous: room.whois == Whois::Anyone,
             history: room.history_default,
             archive: room.is_archived,
+            archive_days: room.archive_days,
         }
     }
 }
@@ -417,12 +425,14 @@ impl Service {
                 whois: if defaults.non_anonymous { Whois::Anyone } else { Whois::Moderators },
                 history_default: defaults.history,
                 is_archived: defaults.archive,
+                archive_days: defaults.archive_days,
                 ..RoomConfig::default()
             },
             locks_new_rooms: self.lock_new_rooms,
             occupants_max: limits.occupants,
             sessions_max: limits.sessions,
             history_max: limits.history,
+            archive_days_max: limits.archive_days_max,
             affiliations_max: limits.affiliations,
             body_bytes_max: limits.body_bytes,
             nick_chars_max: limits.nick_chars,

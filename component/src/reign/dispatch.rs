@@ -217,8 +217,7 @@ impl Dispatch {
     }
 
     fn shard_of(&self, room: &str) -> usize {
-        let hash = FixedState::with_seed(0).hash_one(room);
-        usize::try_from(hash % self.shards.len() as u64).unwrap_or(0)
+        shard_of(room, self.shards.len())
     }
 
     /// Past the journal, for the journal is what is stuck; nothing is recorded by saying no.
@@ -251,6 +250,12 @@ impl Dispatch {
             "reloaded: rules and limits of rooms; server, secret, store and http need a restart"
         );
     }
+}
+
+/// The number of the shard a room belongs to, of so many.
+pub(super) fn shard_of(room: &str, shards: usize) -> usize {
+    let hash = FixedState::with_seed(0).hash_one(room);
+    usize::try_from(hash % shards as u64).unwrap_or(0)
 }
 
 /// Comes when the journal is no longer fine.

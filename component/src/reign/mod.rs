@@ -5,6 +5,7 @@
 //! predecessor left is handled, and only then what is new.
 
 mod dispatch;
+mod expiry;
 mod level;
 mod lobby;
 mod passed;

@@ -14,9 +14,9 @@ use tracing::{info, warn};
 
 use super::dispatch::{Beginning, Demand, Dispatch};
 use super::lobby::Lobby;
-use super::{Frozen, Grant, News, Order, Setup, Vitals, level, passed, sweep};
+use super::{Frozen, Grant, News, Order, Setup, Vitals, expiry, level, passed, sweep};
 use crate::journal::{self, Entry, Health, Journal};
-use crate::shard::{self, Shard};
+use crate::shard::{self, Archives, Shard};
 use crate::store::{Epoch, SqlStore, StoreError};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
 
@@ -177,6 +177,7 @@ impl Task {
             },
             stops,
         );
+        let archives = Archives::new(setup.store.clone());
         let (ends, shards): (Vec<_>, Vec<_>) = heeded
             .into_iter()
             .enumerate()
@@ -186,6 +187,7 @@ impl Task {
                     domain: domain.clone(),
                     rules: rules.clone(),
                     store: setup.store.clone(),
+                    archives: archives.clone(),
                     journal: journal.clone(),
                     mailbox_max: MAILBOX_MAX,
                     idle: Duration::from_secs(setup.service.limits.idle_seconds),
@@ -193,6 +195,15 @@ impl Task {
                 Shard::start(shard, heeded)
             })
             .unzip();
+        let (quit, quits) = watch::channel(false);
+        let clock = expiry::Expiry {
+            domain: domain.clone(),
+            store: setup.store.clone(),
+            shards: ends.clone(),
+            rules: rules.clone(),
+            reloads: setup.reloads.clone(),
+        };
+        tokio::spawn(clock.run(quits.clone()));
         let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
         let dispatch = Dispatch {
             domain: domain.clone(),
@@ -205,7 +216,6 @@ impl Task {
             kept: None,
             thaw: None,
         };
-        let (quit, quits) = watch::channel(false);
         let (demands, demanded) = mpsc::channel(4);
         let (told_opened, opened) = oneshot::channel();
         let (told_passed, passed_on) = oneshot::channel();

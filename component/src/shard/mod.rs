@@ -1,6 +1,7 @@
 //! A shard: one task, many rooms. It owns the rooms whose names hash to it, loads them when first touched,
 //! runs their engines one stanza at a time, hands what they answer to the journal, and lets idle ones go.
 
+mod archives;
 mod clock;
 mod slot;
 mod task;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::Message;
+use tandem_muc_core::record::{Message, Seq};
 use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::stanza::Inbound;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 use crate::journal::{Journal, Notice};
 use crate::store::SqlStore;
 use crate::stream::Ticket;
+
+pub use archives::Archives;
 
 /// What a shard works with.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Setup {
     pub rules: Arc<ServiceRules>,
     /// Where rooms are loaded from.
     pub store: SqlStore,
+    /// Where rooms look things up that are long said.
+    pub archives: Archives,
     /// Where outcomes go.
     pub journal: Journal,
     /// The most stanzas that wait in its mailbox, and as many for rooms to load.
@@ -48,6 +53,8 @@ pub enum Mail {
     Stanza(Arc<Inbound>, Option<Ticket>),
     /// Messages of one of its rooms that may not have been heard, oldest first.
     Repeat(BareJid, Arc<[Message]>, Repeated),
+    /// Messages of one of its rooms up to this place may have been kept long enough.
+    Expire(BareJid, Seq),
     /// Finish what was begun, say so, and stand still until thawed; for ever if nobody can thaw any more.
     Freeze(mpsc::UnboundedSender<()>, watch::Receiver<bool>),
     /// New rules: rooms obey them from the next stanza on.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tandem_muc_core::record::Message;
-use tandem_muc_core::room::{Input, Outcome, Room};
+use tandem_muc_core::record::{Message, Seq};
+use tandem_muc_core::room::{Found, Input, Lookup, Outcome, Room};
 use tandem_muc_core::stanza::Inbound;
 use tandem_muc_core::time::Moment;
 
@@ -30,11 +30,23 @@ pub(super) enum Errand {
     Stanza(Arc<Inbound>, Option<Ticket>),
     /// These messages may not have been heard; who waits for them is told when they are on their way.
     Repeat(Arc<[Message]>, Repeated),
+    /// What it asked its archive for to answer this request.
+    Found { asked: Arc<Inbound>, ticket: Option<Ticket>, lookup: Arc<Lookup>, found: Arc<Found> },
+    /// Messages up to this place may have been kept long enough.
+    Expire(Seq),
     /// The moment it asked for has come.
     Tick,
 }
 
 impl Errand {
+    /// Who asked, and what a relay may forget once that is answered.
+    pub(super) fn asked(&self) -> Option<(&Arc<Inbound>, Option<Ticket>)> {
+        match self {
+            Errand::Stanza(asked, ticket) | Errand::Found { asked, ticket, .. } => Some((asked, *ticket)),
+            Errand::Repeat(..) | Errand::Expire(_) | Errand::Tick => None,
+        }
+    }
+
     /// Nothing more is to be done about what was to be repeated.
     pub(super) fn note_repeated(&self) {
         if let Errand::Repeat(_, repeated) = self {
@@ -64,6 +76,10 @@ impl Live {
         match errand {
             Errand::Stanza(inbound, _) => self.room.handle(clock.now(), Input::Stanza(inbound), &mut outcome),
             Errand::Tick => self.room.handle(clock.now(), Input::Tick, &mut outcome),
+            Errand::Found { asked, lookup, found, .. } => {
+                self.room.handle(clock.now(), Input::Found { asked, lookup, found }, &mut outcome);
+            }
+            Errand::Expire(upto) => self.room.handle(clock.now(), Input::Expire(*upto), &mut outcome),
             Errand::Repeat(messages, _) => {
                 outcome.outbound.extend(messages.iter().filter_map(|message| self.room.repeat(message)));
                 outcome.wake = self.wake;

@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::RoomImage;
-use tandem_muc_core::room::{Room, ServiceRules};
-use tandem_muc_core::stanza::{Condition, StanzaError};
+use tandem_muc_core::room::{Found, Lookup, Room, ServiceRules};
+use tandem_muc_core::stanza::{Condition, Inbound, Stanza, StanzaError};
 use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
+use super::archives::busy;
 use super::clock::{Clock, new_room_id};
 use super::slot::{Errand, Live, Slot};
 use super::{Mail, Setup};
 use crate::journal::{Entry, Health, Life, Notice, please_wait};
 use crate::store::{HistoryWanted, StoreError};
+use crate::stream::Ticket;
 use crate::telemetry;
 
 /// How often idle rooms are looked for.
@@ -34,11 +36,15 @@ pub(super) struct Task {
     notices: mpsc::UnboundedReceiver<Notice>,
     loads: mpsc::UnboundedReceiver<Load>,
     loaded: mpsc::UnboundedSender<Load>,
+    looks: mpsc::UnboundedReceiver<Look>,
+    looked: mpsc::UnboundedSender<Look>,
     rooms: HashMap<BareJid, Slot, RandomState>,
     /// At most one for each room: the one its [`Live`] knows.
     wakes: BTreeSet<(Moment, BareJid)>,
     /// Rooms the store was asked for.
     loading: usize,
+    /// Lookups in archives under way.
+    looking: usize,
     /// Errands that wait for them: with a mailbox full of those nothing more is taken, so that a backlog for one room -
     /// after a takeover there are many - waits in its order instead of being refused.
     waiting: usize,
@@ -57,9 +63,18 @@ struct Load {
     image: Result<Option<RoomImage>, StoreError>,
 }
 
+/// What an archive has to say to one request.
+struct Look {
+    asked: Arc<Inbound>,
+    ticket: Option<Ticket>,
+    lookup: Arc<Lookup>,
+    found: Result<Found, StoreError>,
+}
+
 impl Task {
     pub(super) fn new(setup: Setup, mailbox: mpsc::Receiver<Mail>, notices: mpsc::UnboundedReceiver<Notice>) -> Task {
         let (loaded, loads) = mpsc::unbounded_channel();
+        let (looked, looks) = mpsc::unbounded_channel();
         let rooms = HashMap::with_hasher(RandomState::default());
         let (wakes, clock) = (BTreeSet::new(), Clock::start());
         Task {
@@ -68,9 +83,12 @@ impl Task {
             notices,
             loads,
             loaded,
+            looks,
+            looked,
             rooms,
             wakes,
             loading: 0,
+            looking: 0,
             waiting: 0,
             is_open: true,
             freezing: None,
@@ -81,8 +99,8 @@ impl Task {
 
     pub(super) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP);
-        while self.is_open || self.loading > 0 {
-            if self.loading == 0
+        while self.is_open || self.has_pending() {
+            if !self.has_pending()
                 && let Some((done, thawed)) = self.freezing.take()
             {
                 self.stand_still(&done, thawed).await;
@@ -94,6 +112,7 @@ impl Task {
                 biased;
                 Some(notice) = self.notices.recv() => self.heed(notice),
                 Some(load) = self.loads.recv() => self.settle_in(load).await,
+                Some(look) = self.looks.recv() => self.go_on(look).await,
                 () = at(wake), if wake.is_some() => self.wake().await,
                 _ = sweep.tick() => self.sweep().await,
                 mail = self.mailbox.recv(), if may_take => match mail {
@@ -103,12 +122,18 @@ impl Task {
                     Some(Mail::Repeat(jid, messages, repeated)) => {
                         self.receive(jid, Errand::Repeat(messages, repeated)).await;
                     }
+                    Some(Mail::Expire(jid, upto)) => self.receive(jid, Errand::Expire(upto)).await,
                     Some(Mail::Freeze(done, thawed)) => self.freezing = Some((done, thawed)),
                     Some(Mail::Rules(rules)) => self.obey(rules),
                     None => self.is_open = false,
                 },
             }
         }
+    }
+
+    /// Whether somebody waits for what is asked of the store.
+    fn has_pending(&self) -> bool {
+        self.loading + self.looking > 0
     }
 
     async fn stand_still(&mut self, done: &mpsc::UnboundedSender<()>, mut thawed: watch::Receiver<bool>) {
@@ -166,16 +191,7 @@ impl Task {
     }
 
     async fn turn_away(&mut self, jid: BareJid, waiting: VecDeque<Errand>, why: &StoreError) {
-        let answer = match why {
-            StoreError::Damaged { .. } => {
-                error!(room = %jid, why = %why, "room damaged: it cannot be loaded; all others go on");
-                StanzaError::new(Condition::InternalServerError, "The room cannot be read; its operator has been told.")
-            }
-            StoreError::Unavailable(_) | StoreError::Fenced { .. } => {
-                warn!(room = %jid, why = %why, "store: room not loaded; who asked is told to wait");
-                please_wait()
-            }
-        };
+        let answer = answer_to(&jid, why);
         let (repeats, others): (VecDeque<_>, VecDeque<_>) =
             waiting.into_iter().partition(|errand| matches!(errand, Errand::Repeat(..)));
         for errand in others {
@@ -190,14 +206,48 @@ impl Task {
     }
 
     async fn refuse(&self, errand: &Errand, why: &StanzaError) {
-        if let Errand::Stanza(inbound, ticket) = errand {
-            self.setup.journal.submit(Entry::Lobby { word: inbound.error(why), ticket: *ticket }).await;
+        if let Some((asked, ticket)) = errand.asked() {
+            self.apologize(asked, ticket, why).await;
+        }
+    }
+
+    async fn apologize(&self, asked: &Inbound, ticket: Option<Ticket>, why: &StanzaError) {
+        self.setup.journal.submit(Entry::Lobby { word: asked.error(why), ticket }).await;
+    }
+
+    /// Looks into a room's archive beside everything else; the request is answered once that is done.
+    async fn look(&mut self, asked: &Inbound, ticket: Option<Ticket>, lookup: Lookup) {
+        let Some(place) = self.setup.archives.admit(asked.stanza.from.to_bare()) else {
+            return self.apologize(asked, ticket, &busy()).await;
+        };
+        // What was asked is in the lookup; a long query does not wait with it.
+        let stanza = Stanza { payload: Vec::new(), ..asked.stanza.clone() };
+        let asked = Arc::new(Inbound { stanza, to: asked.to.clone() });
+        let (lookup, looked) = (Arc::new(lookup), self.looked.clone());
+        self.looking += 1;
+        tokio::spawn(async move {
+            let found = place.look(&lookup).await;
+            let _ = looked.send(Look { asked, ticket, lookup, found });
+        });
+    }
+
+    async fn go_on(&mut self, Look { asked, ticket, lookup, found }: Look) {
+        self.looking -= 1;
+        match found {
+            Ok(found) => {
+                let found = Arc::new(found);
+                self.receive(asked.to.to_bare(), Errand::Found { asked, ticket, lookup, found }).await;
+            }
+            Err(why) => {
+                let answer = answer_to(&asked.to.to_bare(), &why);
+                self.apologize(&asked, ticket, &answer).await;
+            }
         }
     }
 
     async fn handle(&mut self, jid: &BareJid, errand: Errand) {
         let Some(Slot::Live(live)) = self.rooms.get_mut(jid) else { return };
-        let outcome = live.run(self.clock, &errand);
+        let mut outcome = live.run(self.clock, &errand);
         if live.wake != outcome.wake {
             if let Some(before) = std::mem::replace(&mut live.wake, outcome.wake) {
                 self.wakes.remove(&(before, jid.clone()));
@@ -206,10 +256,11 @@ impl Task {
         }
         let has_facts = !outcome.records.is_empty();
         let (is_vacant, is_untouched) = (live.room.is_vacant(), live.turn == 1);
-        let (asked, ticket) = match &errand {
-            Errand::Stanza(inbound, ticket) => (Some(inbound.clone()), *ticket),
-            Errand::Repeat(..) | Errand::Tick => (None, None),
-        };
+        let (asked, mut ticket) = errand.asked().map_or((None, None), |(asked, ticket)| (Some(asked.clone()), ticket));
+        if let (Some(lookup), Some(asked)) = (outcome.lookup.take(), &asked) {
+            self.look(asked, ticket.take(), lookup).await;
+        }
+        let Some(Slot::Live(live)) = self.rooms.get(jid) else { return };
         if has_facts || !outcome.outbound.is_empty() || ticket.is_some() {
             let (life, records, words) = (live.life.clone(), outcome.records, outcome.outbound);
             self.setup.journal.submit(Entry::Said { life, records, words, asked, ticket }).await;
@@ -303,6 +354,20 @@ impl Task {
             }
         }
         self.setup.rules = rules;
+    }
+}
+
+/// What who asked is told where the store does not give what it takes to answer.
+fn answer_to(room: &BareJid, why: &StoreError) -> StanzaError {
+    match why {
+        StoreError::Damaged { .. } => {
+            error!(room = %room, why = %why, "room damaged: it cannot be read; all others go on");
+            StanzaError::new(Condition::InternalServerError, "The room cannot be read; its operator has been told.")
+        }
+        StoreError::Unavailable(_) | StoreError::Fenced { .. } => {
+            warn!(room = %room, why = %why, "store: room not read; who asked is told to wait");
+            please_wait()
+        }
     }
 }
 

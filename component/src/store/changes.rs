@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tandem_muc_core::muc::Affiliation;
-use tandem_muc_core::record::{Message, MessageKind, Record, RoomId, Tombstone};
+use tandem_muc_core::record::{Message, MessageKind, Record, RoomId, Seq, Tombstone};
+use tandem_muc_core::time::Utc;
 
 use super::connection::Value;
 use super::error::StoreError;
@@ -98,6 +99,7 @@ impl<'a> Changes<'a> {
                 self.any(occupants::REMOVE, vec![room.0.into(), key::of_nick(nick).into(), key::of_jid(who).into()]);
             }
             Record::Spoken(message) => self.spoken(room, message),
+            Record::Expired { upto, before } => self.expired(room, *upto, *before),
             Record::Destroyed(tombstone) => self.destroyed(room, tombstone),
             Record::Vanished => {
                 self.empty(room);
@@ -142,6 +144,18 @@ impl<'a> Changes<'a> {
         if message.is_archived {
             self.messages.push((room, message));
         }
+    }
+
+    /// Numbers are noted before their messages go.
+    fn expired(&mut self, room: RoomId, upto: Seq, before: Utc) {
+        let is_gone = |of: &RoomId, message: &Message| *of == room && message.seq <= upto && message.at < before;
+        let unwritten = self.messages.iter().filter(|(of, message)| is_gone(of, message));
+        if let Some(seq) = unwritten.map(|(_, message)| message.seq.0).max() {
+            self.count(room, seq);
+        }
+        self.messages.retain(|(of, message)| !is_gone(of, message));
+        self.any(rooms::COUNT_ALL, vec![room.0.into(), room.0.into()]);
+        self.any(messages::EXPIRE, vec![room.0.into(), upto.0.into(), before.0.into()]);
     }
 
     fn count(&mut self, room: RoomId, seq: i64) {

@@ -1,6 +1,8 @@
 //! Lists of rooms: the public ones page by page (XEP-0045 §6.3 with XEP-0059), the occupied ones at once.
 
+use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::BareJid;
+use tandem_muc_core::record::RoomId;
 
 use super::connection::{Row, Value};
 use super::error::StoreError;
@@ -39,6 +41,12 @@ const OCCUPIED: Statement = Statement::on(
     TABLE,
     "SELECT name_txt FROM muc_room WHERE service_txt = ? AND room_id IN (SELECT room_id FROM muc_occupant)
      ORDER BY name_txt",
+);
+
+const CONFIGURED: Statement = Statement::on(
+    TABLE,
+    "SELECT room_id, name_txt, config_txt FROM muc_room WHERE service_txt = ? AND room_id > ? AND state_txt = 'open'
+     ORDER BY room_id {first}",
 );
 
 /// Which part of a list (XEP-0059 v1.0).
@@ -98,6 +106,22 @@ pub(super) async fn public(
 pub(super) async fn occupied(session: &mut Session, service: &str) -> Result<Vec<BareJid>, StoreError> {
     let rows = session.fetch(OCCUPIED, &[service.into()]).await?;
     let read = |mut row: Row| room_named(&row.text().ok()?, service);
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// Rooms by key with their configurations.
+pub(super) async fn configured(
+    session: &mut Session,
+    service: &str,
+    after: RoomId,
+    max: u32,
+) -> Result<Vec<(RoomId, BareJid, Option<RoomConfig>)>, StoreError> {
+    let rows = session.fetch(CONFIGURED, &[service.into(), after.0.into(), i64::from(max).into()]).await?;
+    let read = |mut row: Row| {
+        let (room, name) = (RoomId(row.int().ok()?), row.text().ok()?);
+        let config = row.text().ok().and_then(|text| serde_json::from_str(&text).ok());
+        Some((room, room_named(&name, service)?, config))
+    };
     Ok(rows.into_iter().filter_map(read).collect())
 }
 

@@ -34,6 +34,9 @@ pub(super) const HISTORY: Statement = Statement::on(
     "SELECT seq, archive_id, sent_ms, kind_txt, sender_txt, nick_txt, origin_txt, body_txt, stanza_xml
      FROM muc_message WHERE room_id = ? AND kind_txt = 'speech' ORDER BY seq DESC {first}",
 );
+/// What was kept long enough.
+pub(super) const EXPIRE: Statement =
+    Statement::on(TABLE, "DELETE FROM muc_message WHERE room_id = ? AND seq <= ? AND sent_ms < ?");
 const TAIL: Statement = Statement::on(
     TABLE,
     "SELECT r.name_txt, m.seq, m.archive_id, m.sent_ms, m.kind_txt, m.sender_txt, m.nick_txt, m.origin_txt,

@@ -12,12 +12,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
+use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{Message, Record, RoomId, RoomImage};
+use tandem_muc_core::record::{Message, Record, RoomId, RoomImage, Seq};
+use tandem_muc_core::room::{Found, Search};
+use tandem_muc_core::time::Utc;
 
 mod acquire;
 mod affiliations;
 mod append;
+mod archive;
 mod bearings;
 mod changes;
 mod connection;
@@ -65,6 +69,9 @@ use session::{Lane, Session, Statement};
 
 /// Readers at once.
 const READERS: usize = 4;
+
+/// Looks into archives at once.
+pub const ARCHIVISTS: usize = 2;
 
 /// Where the store is and how patient its callers are.
 #[derive(Clone, Debug)]
@@ -125,6 +132,8 @@ pub struct SqlStore {
     watcher: Lane,
     noter: Lane,
     readers: Lane,
+    /// What is looked for in archives: it may take long, and rooms that load do not wait for it.
+    archivists: Lane,
 }
 
 impl fmt::Debug for SqlStore {
@@ -161,7 +170,8 @@ impl SqlStore {
         } else {
             (writer.clone(), writer.clone())
         };
-        SqlStore { engine, answer, writer, keeper, watcher, noter, readers: Lane::of(READERS) }
+        let (readers, archivists) = (Lane::of(READERS), Lane::of(ARCHIVISTS));
+        SqlStore { engine, answer, writer, keeper, watcher, noter, readers, archivists }
     }
 
     /// Makes the tables, or brings them up to [`SqlStore::SCHEMA`]; the versions applied, oldest first. May be run
@@ -247,9 +257,32 @@ impl SqlStore {
         self.bounded(async { messages::tail(&mut self.reader().await?, service, mark).await }).await
     }
 
+    /// What the archive of `room` has to say to `search`. What it costs is bounded by the page and by how far one look
+    /// goes, not by the length of the archive.
+    pub async fn look(&self, room: RoomId, search: &Search) -> Result<Found, StoreError> {
+        self.bounded(async { archive::look(&mut self.archivist().await?, room, search).await }).await
+    }
+
+    /// Rooms with their configurations, by key, from the one after `after` on; `max` of them or the last ones. One
+    /// whose configuration cannot be read has none.
+    pub async fn configured_rooms(
+        &self,
+        service: &str,
+        after: RoomId,
+        max: u32,
+    ) -> Result<Vec<(RoomId, BareJid, Option<RoomConfig>)>, StoreError> {
+        self.bounded(async { listing::configured(&mut self.archivist().await?, service, after, max).await }).await
+    }
+
+    /// The place up to which the oldest messages of `room` reach that were said before that time, `max` of them at
+    /// most.
+    pub async fn oldest_before(&self, room: RoomId, before: Utc, max: u32) -> Result<Option<Seq>, StoreError> {
+        self.bounded(async { archive::oldest_before(&mut self.archivist().await?, room, before, max).await }).await
+    }
+
     /// Lets go of the connections at rest; what is under way ends first.
     pub async fn close(self) {
-        for lane in [&self.writer, &self.keeper, &self.watcher, &self.noter, &self.readers] {
+        for lane in [&self.writer, &self.keeper, &self.watcher, &self.noter, &self.readers, &self.archivists] {
             for wire in lane.drain() {
                 wire.close().await;
             }
@@ -258,6 +291,10 @@ impl SqlStore {
 
     async fn reader(&self) -> Result<Session, OpenError> {
         self.readers.session(&*self.engine).await
+    }
+
+    async fn archivist(&self) -> Result<Session, OpenError> {
+        self.archivists.session(&*self.engine).await
     }
 
     async fn keeper(&self) -> Result<Session, OpenError> {

@@ -66,6 +66,8 @@ pub struct RoomConfig {
     pub history_default: u32,
     /// Messages go to the archive (`enablearchiving`, `enablelogging`).
     pub is_archived: bool,
+    /// Days after which messages leave the archive (`archive_days`); 0: never, as far as the service lets them stay.
+    pub archive_days: u32,
     /// Roles whose presence is told to others (`presencebroadcast`).
     pub presence_of: Vec<RoleName>,
     /// Roles that may read the member list of a non-anonymous room (`getmemberlist`).
@@ -123,6 +125,7 @@ impl Default for RoomConfig {
             history_max: 50,
             history_default: 20,
             is_archived: true,
+            archive_days: 0,
             presence_of: RoleName::ALL.to_vec(),
             member_list_for: RoleName::ALL.to_vec(),
             may_visitors_change_nick: true,

@@ -70,6 +70,11 @@ impl Submitted {
         self.first("FORM_TYPE")
     }
 
+    /// All fields with their values, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.fields.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
     /// All values of the field, if it is there at all.
     pub fn values(&self, var: &str) -> Option<&[String]> {
         self.fields.iter().find(|(name, _)| name == var).map(|(_, values)| values.as_slice())
@@ -141,6 +146,19 @@ impl Form {
     #[must_use]
     pub fn list(self, type_: &'static str, var: &str, label: &str, options: &[(&str, &str)], values: &[&str]) -> Form {
         self.push(type_, var, Some(label), options, values)
+    }
+
+    /// The same with a list of values that are anybody's to make up (XEP-0122 §3.2).
+    #[must_use]
+    pub fn open_list(mut self, var: &str, label: &str) -> Form {
+        let validate = el("validate", ns::VALIDATE).with_attr("datatype", "xs:string");
+        let field = el("field", ns::DATA)
+            .with_attr("var", var)
+            .with_attr("type", "list-multi")
+            .with_attr("label", label)
+            .with_child(validate.with_child(el("open", ns::VALIDATE)));
+        self.x.append_child(field);
+        self
     }
 
     fn push(

@@ -68,6 +68,9 @@ impl Room {
         if config.may_visitors_request_voice {
             features.push(ns::MUC_REQUEST);
         }
+        if config.is_archived {
+            features.extend([ns::MAM, ns::MAM_EXTENDED, ns::FULLTEXT]);
+        }
         let info = Info::new(node).identity("conference", "text", title);
         features.into_iter().fold(info, Info::feature).extended(self.info_form())
     }

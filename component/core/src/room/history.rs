@@ -8,7 +8,7 @@ use minidom::Element;
 use super::{Room, Turn};
 use crate::name::{BareJid, Jid};
 use crate::ns;
-use crate::record::Message;
+use crate::record::{Message, Seq};
 use crate::stanza::element::{Build, el, parse};
 use crate::stanza::{Audience, Kind, Stanza, Type};
 use crate::time::Utc;
@@ -43,6 +43,16 @@ impl History {
     pub(super) fn trim(&mut self, max: u32) {
         let surplus = self.kept.len().saturating_sub(max as usize);
         self.kept.drain(..surplus);
+    }
+
+    /// Lets go of what was said up to that place before that time.
+    pub(super) fn expire(&mut self, upto: Seq, before: Utc) {
+        self.kept.retain(|kept| kept.message.seq > upto || kept.message.at >= before);
+    }
+
+    /// When the last of them was said.
+    pub(super) fn last_at(&self) -> Option<Utc> {
+        self.kept.back().map(|kept| kept.message.at)
     }
 
     pub(super) fn messages(&self) -> Vec<Arc<Message>> {

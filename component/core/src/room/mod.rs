@@ -4,6 +4,7 @@
 //! No clock, no chance, no IO: the shell brings [`Now`] in, makes `records` durable, then speaks `outbound`.
 
 mod admin;
+mod archive;
 mod disco;
 mod history;
 mod moderator;
@@ -19,13 +20,14 @@ mod state;
 mod tests;
 mod view;
 
+pub use archive::{Found, Lookup, PageSearch, Search, Sender};
 pub use state::Room;
 
 use crate::muc::RoomConfig;
 use crate::name::BareJid;
-use crate::record::Record;
+use crate::record::{Record, Seq};
 use crate::stanza::{Audience, Inbound, Outbound, Stanza};
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, Utc};
 
 /// What a room is given.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,17 @@ pub enum Input<'a> {
     Stanza(&'a Inbound),
     /// The moment it asked to be woken at has come.
     Tick,
+    /// Messages up to this place may have been kept for as long as they are to be.
+    Expire(Seq),
+    /// What its archive has to say to [`Outcome::lookup`].
+    Found {
+        /// Who asked, with the id of the request; the payload is not needed any more.
+        asked: &'a Inbound,
+        /// What was wanted.
+        lookup: &'a Lookup,
+        /// What there is.
+        found: &'a Found,
+    },
 }
 
 /// What a room answers: facts, then words.
@@ -43,6 +56,8 @@ pub struct Outcome {
     pub records: Vec<Record>,
     /// … the world hears of it, in this order.
     pub outbound: Vec<Outbound>,
+    /// What is to be looked up in the archive, for the answer is not known yet: it comes as [`Input::Found`].
+    pub lookup: Option<Lookup>,
     /// When the room wants its next [`Input::Tick`].
     pub wake: Option<Moment>,
 }
@@ -66,6 +81,8 @@ pub struct ServiceRules {
     pub sessions_max: u32,
     /// The most messages of history any room may keep ready.
     pub history_max: u32,
+    /// The most days any room may keep messages in its archive; 0: for ever.
+    pub archive_days_max: u32,
     /// The most entries a room's affiliation list may hold.
     pub affiliations_max: u32,
     /// The longest body or subject, in bytes.
@@ -76,6 +93,22 @@ pub struct ServiceRules {
     pub tombstone_ms: i64,
     /// How long a locked room waits for its configuration, in milliseconds.
     pub lock_ms: u64,
+}
+
+impl ServiceRules {
+    /// Days for which a room of that configuration keeps messages; for ever where there is no number.
+    pub fn archive_days(&self, config: &RoomConfig) -> Option<u32> {
+        match (config.archive_days, self.archive_days_max) {
+            (0, 0) => None,
+            (days, 0) | (0, days) => Some(days),
+            (wanted, most) => Some(wanted.min(most)),
+        }
+    }
+
+    /// What was said before this time is kept no longer in a room of that configuration.
+    pub fn archived_from(&self, config: &RoomConfig, now: Utc) -> Option<Utc> {
+        self.archive_days(config).map(|days| Utc(now.0.saturating_sub(i64::from(days) * 86_400_000)))
+    }
 }
 
 /// Who may create rooms.

@@ -82,6 +82,14 @@ pub(crate) enum Refusal {
     NoSuchNode,
     /// No item of the id a page was to start from (XEP-0059 §2.7).
     NoSuchPage,
+    /// May not enter now, so may not read what was said either (XEP-0313 §5.1.2).
+    ArchiveForbidden,
+    /// A way to ask that is not offered; the sentence says which.
+    NotOffered(String),
+    /// More than may be asked for at once.
+    TooMuch(&'static str),
+    /// Nothing was found as far as one request may look.
+    NothingNear,
     /// A request the room does not know.
     Unknown,
 }
@@ -119,14 +127,16 @@ impl Refusal {
             | R::InviteForbidden
             | R::InviteeBanned
             | R::VoiceRequestForbidden
+            | R::ArchiveForbidden
             | R::Forbidden(_) => Condition::Forbidden,
             R::MembersOnly => Condition::RegistrationRequired,
             R::WrongPassword => Condition::NotAuthorized,
             R::RoomFull | R::Unknown => Condition::ServiceUnavailable,
-            R::SessionsFull | R::ListFull(_) => Condition::ResourceConstraint,
+            R::SessionsFull | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
             R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage => Condition::ItemNotFound,
             R::Gone(_) => Condition::Gone,
-            R::TextTooLong(_) => Condition::PolicyViolation,
+            R::TextTooLong(_) | R::TooMuch(_) => Condition::PolicyViolation,
+            R::NotOffered(_) => Condition::FeatureNotImplemented,
             R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco => Condition::BadRequest,
         }
     }
@@ -170,13 +180,17 @@ impl Refusal {
             R::InviteForbidden => "You may not invite people to this room.".into(),
             R::InviteeBanned => "The one invited is banned from this room.".into(),
             R::VoiceRequestForbidden => "Nobody may ask for voice in this room.".into(),
-            R::Malformed(what) | R::Forbidden(what) => (*what).into(),
+            R::Malformed(what) | R::Forbidden(what) | R::TooMuch(what) => (*what).into(),
+            R::NotOffered(what) | R::BadField(what) => what.clone(),
+            R::ArchiveForbidden => "You may not read what is said in this room.".into(),
+            R::NothingNear => {
+                "Nothing was found as far as one request may look; ask for a shorter time with start and end.".into()
+            }
             R::Outranked => "The one this is about ranks too high for you.".into(),
             R::SelfBan => "You cannot ban yourself.".into(),
             R::LastOwner => "A room keeps at least one owner.".into(),
             R::ListFull(max) => format!("The room's lists may have {max} entries at most."),
             R::DomainRank => "A whole domain can only be member, outcast or none.".into(),
-            R::BadField(what) => what.clone(),
             R::OccupantDisco => "Only people inside may ask occupants.".into(),
             R::NoSuchNode => "There is no such node.".into(),
             R::NoSuchPage => "There is no item of that id to start from.".into(),

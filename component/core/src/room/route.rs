@@ -23,15 +23,24 @@ impl Room {
     pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Outcome) {
         let mut turn = Turn { now, out, ids: 0 };
         self.bury(&mut turn);
-        match input {
-            Input::Tick => self.give_up_locked(&mut turn),
-            Input::Stanza(inbound) => {
-                if let Err(refusal) = self.route(inbound, &mut turn)
-                    && let Some(error) = inbound.error(&refusal.to_error())
-                {
-                    turn.answer(error);
-                }
+        let refused = match input {
+            Input::Tick => {
+                self.give_up_locked(&mut turn);
+                None
             }
+            Input::Stanza(inbound) => self.route(inbound, &mut turn).err().map(|refusal| (inbound, refusal)),
+            Input::Expire(upto) => {
+                self.expire(upto, &mut turn);
+                None
+            }
+            Input::Found { asked, lookup, found } => {
+                self.take_found(asked, lookup, found, &mut turn).err().map(|refusal| (asked, refusal))
+            }
+        };
+        if let Some((asked, refusal)) = refused
+            && let Some(error) = asked.error(&refusal.to_error())
+        {
+            turn.answer(error);
         }
         out.wake = self.next_wake(now);
     }
@@ -164,6 +173,9 @@ impl Room {
                 Self::tell_version(ask, turn);
                 Ok(())
             }
+            ("query", ns::MAM, true) => self.tell_query_form(ask, turn),
+            ("query", ns::MAM, false) => self.query_archive(ask, query, turn),
+            ("metadata", ns::MAM, true) => self.ask_for_ends(ask, turn),
             ("query", ns::MUC_ADMIN, true) => self.tell_list(ask, query, turn),
             ("query", ns::MUC_ADMIN, false) => self.change_people(ask, query, turn),
             ("query", ns::MUC_OWNER, true) => self.tell_form(ask, turn),
@@ -231,7 +243,7 @@ impl Room {
     }
 
     /// There is a room, it was not destroyed, and it is unlocked or the sender's own.
-    fn must_be_open_to(&self, ask: &Inbound) -> Result<Actor, Refusal> {
+    pub(super) fn must_be_open_to(&self, ask: &Inbound) -> Result<Actor, Refusal> {
         self.must_not_be_gone()?;
         if !self.is_created {
             return Err(Refusal::NoSuchRoom);

@@ -129,6 +129,7 @@ impl Room {
             Record::RoleSet { nick, role } => self.roster.set_role(nick, *role),
             Record::Left { who, nick: _, why: _ } => self.roster.leave(who),
             Record::Spoken(message) => self.hear(message),
+            Record::Expired { upto, before } => self.history.expire(*upto, *before),
             Record::Destroyed(tombstone) => {
                 self.roster = Roster::default();
                 self.affiliations.clear();

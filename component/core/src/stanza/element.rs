@@ -18,6 +18,9 @@ pub trait Build: Sized {
     /// The same with an attribute, where there is a value.
     #[must_use]
     fn with_attr_opt(self, name: &'static str, value: Option<impl Into<String>>) -> Self;
+    /// The same with `xml:lang`.
+    #[must_use]
+    fn with_lang(self, lang: String) -> Self;
     /// The same with a child.
     #[must_use]
     fn with_child(self, child: Element) -> Self;
@@ -41,6 +44,12 @@ impl Build for Element {
             Some(value) => self.with_attr(name, value),
             None => self,
         }
+    }
+
+    fn with_lang(mut self, lang: String) -> Element {
+        let name = NcName::try_from("lang").expect("a constant");
+        self.attrs_mut().insert(Namespace::XML, name, lang);
+        self
     }
 
     fn with_child(mut self, child: Element) -> Element {

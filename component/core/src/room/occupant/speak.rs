@@ -12,6 +12,7 @@ use crate::ns;
 use crate::record::{Message, MessageKind, Record, Seq};
 use crate::stanza::element::{Build, el};
 use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
+use crate::time::Utc;
 
 impl Room {
     /// Reflects the sender's message to everyone inside, itself too.
@@ -41,7 +42,7 @@ impl Room {
             let message = Message {
                 seq: Seq(self.last_seq.0.saturating_add(1)),
                 archive_id,
-                at: turn.now.utc,
+                at: self.stamp(turn.now.utc),
                 kind: if subject.is_some() { MessageKind::Subject } else { MessageKind::Speech },
                 sender: ask.stanza.from.clone(),
                 nick: Some(nick),
@@ -54,6 +55,13 @@ impl Room {
         }
         turn.say(said, Audience::Many(self.roster.everyone()));
         Ok(())
+    }
+
+    /// When something said now was said: never before what was said earlier, for the archive is read by time and by
+    /// place, and the clocks of two nodes differ.
+    fn stamp(&self, now: Utc) -> Utc {
+        let subject_at = self.subject.as_ref().map(|message| message.at);
+        self.history.last_at().max(subject_at).map_or(now, |last| now.max(last))
     }
 }
 

@@ -89,6 +89,12 @@ impl Room {
         )
         .boolean("muc#roomconfig_enablelogging", "Messages are logged", config.is_archived)
         .boolean("muc#roomconfig_enablearchiving", "Messages are archived", config.is_archived)
+        .field(
+            "text-single",
+            "muc#roomconfig_archive_days",
+            "Days messages stay in the archive",
+            &[&self.rules.archive_days(config).unwrap_or(0).to_string()],
+        )
         .list(
             "list-multi",
             "muc#roomconfig_presencebroadcast",
@@ -143,6 +149,7 @@ pub(super) fn read(form: &Submitted, current: &RoomConfig, rules: &ServiceRules)
     fields.number("defaulthistorymessages", rules.history_max, &mut config.history_default)?;
     fields.boolean("enablelogging", &mut config.is_archived)?;
     fields.archiving(current, &mut config.is_archived)?;
+    fields.archive_days(&mut config.archive_days)?;
     fields.roles("presencebroadcast", &mut config.presence_of)?;
     fields.roles("getmemberlist", &mut config.member_list_for)?;
     fields.boolean("allowvisitornickchange", &mut config.may_visitors_change_nick)?;
@@ -232,6 +239,18 @@ impl Fields<'_> {
                 _ => Err(bad("maxusers", format_args!("none or a number from 1 to {max}"))),
             },
         }
+    }
+
+    /// 0 is for ever, where the operator lets anything stay for ever.
+    fn archive_days(&self, into: &mut u32) -> Result<(), Refusal> {
+        let Some(value) = self.first("archive_days").map(str::trim) else { return Ok(()) };
+        let max = self.rules.archive_days_max;
+        *into = match value.parse() {
+            Ok(days) if max == 0 || (1..=max).contains(&days) => days,
+            _ if max == 0 => return Err(bad("archive_days", "a number of days, 0 for ever")),
+            _ => return Err(bad("archive_days", format_args!("a number from 1 to {max}"))),
+        };
+        Ok(())
     }
 
     /// Two names for one thing: whichever of them differs from what was is what is meant.

@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole: a small cast speaks XML to a room and hears what it says back.
 
 mod replay;
+mod retention;
 mod visits;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         occupants_max: 100,
         sessions_max: 3,
         history_max: 50,
+        archive_days_max: 0,
         affiliations_max: 20,
         body_bytes_max: 1000,
         nick_chars_max: 20,
