@@ -61,7 +61,7 @@ bench-pair: ## the gap after kill -9 and the pause of a planned move, beside the
 	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench-pair/main.py --server $(SERVER) --runs $(RUNS) --store $(STORE) --level $(LEVEL)
 
 simulate: ## pair, rooms and relay against everything that can fail (SEEDS=100000 runs more, SEED=123 one with its trace)
-	$(CARGO) test -q --release -p tandem-muc-tests --test simulation -- --nocapture whatever_goes_wrong
+	$(CARGO) test -q -p tandem-muc-tests --test simulation -- --nocapture whatever_goes_wrong
 
 lint: ## clippy on everything, warnings are errors; formatting checked
 	$(CARGO) fmt --all --check

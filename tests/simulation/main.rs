@@ -25,7 +25,7 @@ use plan::Plan;
 use world::{Run, Seen, World};
 
 /// Runs of the normal test.
-const SEEDS: u64 = 2_500;
+const SEEDS: u64 = 2_000;
 /// Lines of a trace that are shown of a run that failed.
 const SHOWN: usize = 120;
 /// What must have happened often in a normal test.
