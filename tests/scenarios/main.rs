@@ -94,6 +94,8 @@ sections! {
     xep_0313_archive "xep-0313-archive"
     xep_0410_self_ping "xep-0410-self-ping"
     xep_0421_occupant_id "xep-0421-occupant-id"
+    xep_0424_retraction "xep-0424-retraction"
+    xep_0425_moderation "xep-0425-moderation"
 }
 
 #[test]

@@ -176,6 +176,7 @@ impl Room {
             ("query", ns::MAM, true) => self.tell_query_form(ask, turn),
             ("query", ns::MAM, false) => self.query_archive(ask, query, turn),
             ("metadata", ns::MAM, true) => self.ask_for_ends(ask, turn),
+            ("moderate", ns::MODERATE, false) | ("apply-to", ns::FASTEN, false) => self.moderate(ask, query, turn),
             ("query", ns::MUC_ADMIN, true) => self.tell_list(ask, query, turn),
             ("query", ns::MUC_ADMIN, false) => self.change_people(ask, query, turn),
             ("query", ns::MUC_OWNER, true) => self.tell_form(ask, turn),

@@ -7,6 +7,7 @@ mod nick;
 mod presence;
 mod private;
 mod relay;
+mod retract;
 mod self_ping;
 mod speak;
 mod voice_request;
