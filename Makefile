@@ -2,7 +2,7 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-pair test test-engine test-stores test-e2e bench bench-pair lint fmt deny clean release needs-test
+.PHONY: help demo demo-pair test test-engine test-stores test-e2e bench bench-pair simulate lint fmt deny clean release needs-test
 
 SERVER ?= prosody
 ONCE   ?=
@@ -59,6 +59,9 @@ bench-pair: ## the gap after kill -9 and the pause of a planned move, beside the
 	@tests/needs.sh test
 	@$(MAKE) --no-print-directory release
 	@TANDEM_MUC_BIN=$${TANDEM_MUC_BIN:-$(TARGET)/release/tandem-muc} PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench-pair/main.py --server $(SERVER) --runs $(RUNS) --store $(STORE) --level $(LEVEL)
+
+simulate: ## pair, rooms and relay against everything that can fail (SEEDS=100000 runs more, SEED=123 one with its trace)
+	$(CARGO) test -q --release -p tandem-muc-tests --test simulation -- --nocapture whatever_goes_wrong
 
 lint: ## clippy on everything, warnings are errors; formatting checked
 	$(CARGO) fmt --all --check

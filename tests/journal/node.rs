@@ -168,6 +168,11 @@ async fn it_is_ready_only_while_the_store_answers() {
 
 /// A room with Olga inside and so many messages nobody is known to have heard, as a crash leaves it.
 async fn crashed(place: &Place, messages: i64) {
+    crowded(place, 0, messages).await;
+}
+
+/// The same with so many others inside.
+async fn crowded(place: &Place, others: usize, messages: i64) {
     let store = place.store().await;
     let lock = store.session_lock(DOMAIN).await.expect("an answer").expect("free");
     let Acquired::Lease(lease) = store
@@ -192,12 +197,21 @@ async fn crashed(place: &Place, messages: i64) {
         presence_xml: "".into(),
         at: Utc(1_700_000_000_000),
     };
-    let mut records = vec![Record::Created(Box::new(creation)), Record::Entered(Box::new(entry))];
+    let mut records = vec![Record::Created(Box::new(creation))];
+    records.extend((0..others).map(|nth| {
+        let (who, nick) = (jid(&format!("nils{nth}@example.org/1")), format!("Nils {nth}"));
+        let nick = Nick::parse(&nick).expect("a nick");
+        Record::Entered(Box::new(OccupantEntry { who, nick, ..entry.clone() }))
+    }));
+    records.push(Record::Entered(Box::new(entry)));
     records.extend((1..=messages).map(|nth| Record::Spoken(Arc::new(message(&room, nth)))));
     let facts: Vec<Fact> =
         records.into_iter().map(|record| Fact { room: RoomId(1), jid: room.clone(), record }).collect();
-    let fence = Fence { service: DOMAIN.to_owned(), epoch: lease.epoch, after: lease.seq, next: lease.seq + 1 };
-    store.append(&fence, &facts, Marks::default()).await.expect("written");
+    // Few enough at a time for a machine with much else to do.
+    for (after, facts) in (lease.seq..).zip(facts.chunks(if others == 0 { facts.len() } else { 200 })) {
+        let fence = Fence { service: DOMAIN.to_owned(), epoch: lease.epoch, after, next: after + 1 };
+        store.append(&fence, facts, Marks::default()).await.expect("written");
+    }
 }
 
 #[tokio::test]
@@ -236,4 +250,15 @@ async fn an_idle_room_leaves_memory_and_comes_back_the_same() {
     node.heard("<subject", 2).await;
     assert_eq!(node.ear.count("code='201'"), 1, "it is the room it was: {}", node.ear.text());
     node.end().await.1.expect("a good end");
+}
+
+#[tokio::test]
+async fn the_look_for_ghosts_holds_no_end_up() {
+    let place = Place::new();
+    crowded(&place, 8_000, 0).await;
+    let mut node = Node::start(&place, "").await;
+    node.heard("to='nils", 1).await;
+    let (took, ended) = node.end().await;
+    ended.expect("a good end");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }

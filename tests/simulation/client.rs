@@ -28,15 +28,18 @@ pub(crate) struct Client {
     /// The last message heard of each room, without those heard before.
     heard: [i64; ROOMS.len()],
     said: u32,
+    /// How long it waits to be let in before it asks again: for ever, where nothing may be lost.
+    enters_again_ms: Option<u64>,
     /// Nothing reaches it, or it hears nothing new, before.
     pub(crate) hears_from: u64,
     pub(crate) sends_from: u64,
 }
 
 impl Client {
-    pub(crate) fn new(nth: usize) -> Client {
+    pub(crate) fn new(nth: usize, is_patient: bool) -> Client {
         let (standings, heard) = ([Standing::Out; ROOMS.len()], [0; ROOMS.len()]);
-        Client { nth, standings, heard, said: 0, hears_from: 0, sends_from: 0 }
+        let enters_again_ms = (!is_patient).then_some(PATIENCE_MS);
+        Client { nth, standings, heard, said: 0, enters_again_ms, hears_from: 0, sends_from: 0 }
     }
 
     /// What it does now; leaves only where it `may_leave`.
@@ -55,7 +58,8 @@ impl Client {
     ) -> Option<Inbound> {
         let who = self.nth;
         match self.standings[place] {
-            Standing::Entering(since) | Standing::Leaving(since) if now < since + PATIENCE_MS => None,
+            Standing::Entering(since) if self.enters_again_ms.is_none_or(|again| now < since + again) => None,
+            Standing::Leaving(since) if now < since + PATIENCE_MS => None,
             Standing::Out | Standing::Entering(_) | Standing::Leaving(_) => {
                 self.standings[place] = Standing::Entering(now);
                 Some(enter(who, place))
@@ -80,7 +84,8 @@ impl Client {
     /// What it does when it has nothing more to say: looks whether it is where it believes to be.
     pub(crate) fn look(&mut self, place: usize, now: u64) -> Option<Inbound> {
         match self.standings[place] {
-            Standing::Entering(since) | Standing::Leaving(since) if now < since + PATIENCE_MS => None,
+            Standing::Entering(since) if self.enters_again_ms.is_none_or(|again| now < since + again) => None,
+            Standing::Leaving(since) if now < since + PATIENCE_MS => None,
             Standing::Inside => Some(self_ping(self.nth, place, &format!("q{now}"))),
             Standing::Out | Standing::Entering(_) | Standing::Leaving(_) => {
                 self.standings[place] = Standing::Entering(now);
@@ -92,7 +97,6 @@ impl Client {
     pub(crate) fn hears(&mut self, now: u64, stanza: &Arc<Stanza>, truth: &mut Truth) {
         let Some(place) = place_of(&stanza.from) else { return };
         match (stanza.kind, &stanza.type_) {
-            (Kind::Presence, Type::None) => {}
             (Kind::Presence, Type::Unavailable) => self.sees_leaving(now, place, stanza, truth),
             (Kind::Presence, Type::Error) => self.standings[place] = Standing::Out,
             (Kind::Message, Type::Groupchat) => self.hears_message(now, place, stanza, truth),

@@ -35,13 +35,13 @@ impl World {
         self.at(at, Happening::Fault(fault));
     }
 
-    pub(crate) fn fails(&mut self, fault: Fault) {
+    pub(crate) fn fails(&mut self, fault: &Fault) {
         if self.is_mended {
             return;
         }
         self.note(|| format!("FAULT {fault:?}"));
         let now = self.now;
-        match fault {
+        match fault.clone() {
             Fault::Kill { node, back_after } => {
                 self.process_ends(node, true);
                 self.at(now + back_after, Happening::Start(node));

@@ -15,6 +15,8 @@ pub(crate) enum Flaw {
     ForgetsTail,
     /// Stanzas are acknowledged when they are read.
     AcknowledgesEarly,
+    /// Entrances are stored as handled with their records, though nobody may ever hear the answer.
+    StoresEarly,
     /// The relay is not told what was handled before.
     ForgetsNumbers,
     /// A takeover tells everybody that everybody left.

@@ -25,9 +25,26 @@ use plan::Plan;
 use world::{Run, Seen, World};
 
 /// Runs of the normal test.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_500;
 /// Lines of a trace that are shown of a run that failed.
 const SHOWN: usize = 120;
+/// What must have happened often in a normal test.
+const MUST_HAPPEN: [&str; 14] = [
+    "leases asked for by the lock",
+    "leases asked for when over",
+    "losses reported",
+    "messages archived",
+    "messages said again",
+    "moves begun",
+    "moves made",
+    "orders answered",
+    "reigns cut",
+    "reigns ended",
+    "reigns taken up",
+    "stanzas replayed and known",
+    "stopped at a step",
+    "takeovers",
+];
 /// How a run ends well.
 const NOTHING: &str = "nothing is wrong";
 
@@ -91,4 +108,59 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_out_of_order() {
     if let Some(seed) = failed {
         panic!("{}", story_of(seed, Flaw::None, SHOWN));
     }
+    if seeds >= SEEDS {
+        let missing: Vec<_> = MUST_HAPPEN.iter().filter(|what| seen.0.get(**what).is_none_or(|&n| n < 5)).collect();
+        assert!(missing.is_empty(), "hardly ever happened, so nothing is proven about it: {missing:?} in {:?}", seen.0);
+    }
+}
+
+/// Runs until a driver that is broken on purpose is caught.
+const CAUGHT_WITHIN: u64 = 1_500;
+
+/// A broken driver breaks what must hold: in which words.
+fn is_caught(flaw: Flaw, wanted: &str) {
+    let (failed, _) = run_all(0..CAUGHT_WITHIN, flaw);
+    let Some(seed) = failed else { panic!("{flaw:?} goes unnoticed in {CAUGHT_WITHIN} seeds") };
+    let broken = run(seed, flaw, false).broken.unwrap_or_default();
+    assert!(broken.contains(wanted), "{flaw:?} is noticed otherwise, seed {seed}: {broken}");
+}
+
+#[test]
+fn a_driver_that_speaks_before_the_commit_is_caught() {
+    is_caught(Flaw::SpeaksFirst, "which is not in the archive");
+}
+
+#[test]
+fn a_driver_that_speaks_when_its_lease_is_over_is_caught() {
+    is_caught(Flaw::IgnoresGate, "its lease ran out");
+}
+
+#[test]
+fn a_lease_taken_without_raising_the_fence_is_caught() {
+    is_caught(Flaw::LeavesFence, "had begun");
+}
+
+#[test]
+fn a_takeover_that_leaves_words_unheard_is_caught() {
+    is_caught(Flaw::ForgetsTail, "hear");
+}
+
+#[test]
+fn a_driver_that_acknowledges_before_the_commit_is_caught() {
+    is_caught(Flaw::AcknowledgesEarly, "");
+}
+
+#[test]
+fn an_entrance_that_is_stored_as_handled_before_its_answer_is_heard_is_caught() {
+    is_caught(Flaw::StoresEarly, "is not inside");
+}
+
+#[test]
+fn a_takeover_that_handles_stanzas_twice_is_caught() {
+    is_caught(Flaw::ForgetsNumbers, "in the archive twice");
+}
+
+#[test]
+fn a_takeover_that_people_see_is_caught() {
+    is_caught(Flaw::SaysGoodbye, "who never did");
 }

@@ -45,7 +45,7 @@ pub(crate) struct Truth {
 
 impl Truth {
     pub(crate) fn new(ends_early: bool, forgets: bool) -> Truth {
-        Truth { ends_early, forgets, ..Truth::default() }
+        Truth { forgets, ends_early, ..Truth::default() }
     }
 
     pub(crate) fn breaks(&mut self, what: String) {

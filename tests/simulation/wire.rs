@@ -49,13 +49,13 @@ impl Wire {
     }
 
     pub(crate) fn arrived_up(&mut self, now: u64) -> Option<Up> {
-        let due = self.up.pop_front_if(|(at, _)| *at <= now);
-        due.map(|(_, up)| up)
+        let is_due = self.up.front().is_some_and(|(at, _)| *at <= now);
+        if is_due { self.up.pop_front().map(|(_, up)| up) } else { None }
     }
 
     pub(crate) fn arrived_down(&mut self, now: u64) -> Option<Down> {
-        let due = self.down.pop_front_if(|(at, _)| *at <= now);
-        due.map(|(_, down)| down)
+        let is_due = self.down.front().is_some_and(|(at, _)| *at <= now);
+        if is_due { self.down.pop_front().map(|(_, down)| down) } else { None }
     }
 
     pub(crate) fn on_the_way_up(&self) -> usize {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tandem_muc_core::pair::Level;
 use tandem_muc_core::stanza::{Inbound, Stanza};
 
 use crate::chance::Chance;
@@ -116,6 +117,7 @@ impl World {
             last_step: None,
         };
         let hosts = [host(a, 10_000), host(b, 7_777_000)];
+        let is_patient = plan.level == Level::Relay && !plan.forgets();
         let truth = Truth::new(plan.ends_leases_early(), plan.forgets());
         let mut world = World {
             now: 0,
@@ -131,7 +133,7 @@ impl World {
             hosts,
             wires: BTreeMap::new(),
             server: Server::new(plan.level),
-            clients: (0..plan.clients).map(Client::new).collect(),
+            clients: (0..plan.clients).map(|nth| Client::new(nth, is_patient)).collect(),
             truth,
             is_mended: false,
             orders: 0,
@@ -197,7 +199,7 @@ impl World {
                 self.clients[client].hears(now, &stanza, truth);
             }
             Happening::Act(client) => self.act(client),
-            Happening::Fault(fault) => self.fails(fault),
+            Happening::Fault(fault) => self.fails(&fault),
             Happening::Start(node) => self.start(node),
             Happening::Resume(node) => self.resume(node),
             Happening::LifeEnded(node, life) => {
@@ -296,8 +298,13 @@ impl World {
             Ask::HandOver { .. } => Some(Step::HandOver),
             Ask::PassOn { .. } => Some(Step::PassOn),
             Ask::Release { .. } => Some(Step::Release),
-            Ask::Look { .. } | Ask::Renew { .. } | Ask::PassedOn { .. } | Ask::Lock | Ask::Unlock { .. } => None,
-            Ask::EndOrder { .. } | Ask::Moved => None,
+            Ask::Look { .. }
+            | Ask::Renew { .. }
+            | Ask::PassedOn { .. }
+            | Ask::Lock
+            | Ask::Unlock { .. }
+            | Ask::EndOrder { .. }
+            | Ask::Moved => None,
         };
         // Who waits for a lock and is dead waits no more.
         if matches!(ask, Ask::Lock) && self.hosts[asker.node].life != asker.life {

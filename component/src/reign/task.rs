@@ -241,6 +241,8 @@ impl Court {
     }
 
     async fn rule(self, mut orders: mpsc::Receiver<Order>) {
+        // One look for ghosts at a time, and none beyond the reign: the journal ends when nobody holds it any more.
+        let mut sweeping = Guards(Vec::new());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Freeze(told) => self.freeze(told).await,
@@ -249,7 +251,8 @@ impl Court {
                 }
                 Order::Sweep => {
                     let (store, journal) = (self.setup.store.clone(), self.journal.clone());
-                    tokio::spawn(sweep::run(store, journal, self.setup.stream.domain.clone()));
+                    let sweep = tokio::spawn(sweep::run(store, journal, self.setup.stream.domain.clone()));
+                    sweeping = Guards(vec![sweep.abort_handle()]);
                 }
                 Order::Vitals(told) => {
                     let (health, stream) = (self.journal.watch(), self.stream.state());
@@ -260,6 +263,7 @@ impl Court {
                     return;
                 }
                 Order::End(told) => {
+                    drop(sweeping);
                     self.end().await;
                     let _ = told.send(());
                     return;

@@ -18,6 +18,8 @@ const KNOCK: Duration = Duration::from_secs(1);
 /// How often a relay hears that the standby lives.
 const ALIVE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a server that was knocked at may take to hang up; one that does is not there.
+const LISTEN: Duration = Duration::from_millis(100);
 
 /// A stream with a relay that has shaken hands and is not attached yet.
 #[derive(Debug)]
@@ -110,13 +112,26 @@ async fn get_ready(config: &StreamConfig) -> Result<Option<Attached>, String> {
         }
     }
     for server in &config.servers {
-        match timeout(PATIENCE, TcpStream::connect(server)).await {
-            Ok(Ok(_)) => return Ok(None),
-            Ok(Err(error)) => why = Some(format!("stream: {server} cannot be reached: {error}")),
-            Err(_) => why = Some(format!("stream: {server} does not answer")),
+        match knock(server).await {
+            Ok(()) => return Ok(None),
+            Err(what) => why = Some(format!("stream: {server} {what}")),
         }
     }
     Err(why.unwrap_or_else(|| "stream: there is no server to attach to".to_owned()))
+}
+
+/// Whether somebody listens there and waits for us to speak first, as a server does.
+async fn knock(server: &str) -> Result<(), String> {
+    let mut socket = match timeout(PATIENCE, TcpStream::connect(server)).await {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(why)) => return Err(format!("cannot be reached: {why}")),
+        Err(_) => return Err("does not answer".to_owned()),
+    };
+    match timeout(LISTEN, socket.read(&mut [0; 64])).await {
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => Err("hangs up at once".to_owned()),
+        Ok(Err(why)) => Err(format!("hangs up at once: {why}")),
+    }
 }
 
 /// Stays until the relay hangs up; gives its last words.

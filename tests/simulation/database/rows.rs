@@ -130,5 +130,5 @@ impl Rows {
 pub(crate) fn room_id(jid: &BareJid) -> RoomId {
     let place = ROOMS.iter().position(|name| *name == jid.as_str()).unwrap_or_default();
     debug_assert_eq!(room(place), *jid, "a room of the domain");
-    RoomId(place as i64 + 1)
+    RoomId(i64::try_from(place).unwrap_or_default() + 1)
 }

@@ -6,6 +6,7 @@ use tandem_muc_core::time::{Moment, Now};
 use super::reign::Reign;
 use super::{BEAT_MS, Brain, Deed, Had, LEASE_MS, MARGIN_MS, News, Purpose, TICK_MS, Up};
 use crate::database::{Ask, Passed, Said};
+use crate::flaw::Flaw;
 
 impl Brain {
     pub(super) fn take(&mut self, now: Now, news: News) {
@@ -14,12 +15,12 @@ impl Brain {
             News::Beat => self.beat(now),
             News::Said(id, said) => {
                 if let Some(purpose) = self.asked.remove(&id) {
-                    self.answered(now, id, purpose, said);
+                    self.answered(now, id, &purpose, said);
                 }
             }
             News::TimedOut(id) => {
                 if let Some(purpose) = self.asked.remove(&id) {
-                    self.answered(now, id, purpose, Said::Failed("no answer within 2000 ms".into()));
+                    self.answered(now, id, &purpose, Said::Failed("no answer within 2000 ms".into()));
                 }
             }
             News::Down(stream, down) => self.receive(now, stream, down),
@@ -58,8 +59,8 @@ impl Brain {
         }
     }
 
-    fn answered(&mut self, now: Now, id: u64, purpose: Purpose, said: Said) {
-        match purpose {
+    fn answered(&mut self, now: Now, id: u64, purpose: &Purpose, said: Said) {
+        match *purpose {
             Purpose::Look { sent } => {
                 self.is_looking = false;
                 match said {
@@ -73,10 +74,10 @@ impl Brain {
             Purpose::Renew { sent, epoch } => self.renewed(sent, epoch, &said),
             Purpose::Acquire { sent } => self.acquired(now, sent, said),
             Purpose::Lock => self.locked(id, said),
-            Purpose::HandOver { epoch } => self.handed_over(epoch, said),
+            Purpose::HandOver { epoch } => self.handed_over(epoch, &said),
             Purpose::Release => self.released(),
             Purpose::Open | Purpose::Append { .. } | Purpose::PassOn | Purpose::PassedOn => {
-                self.reign_answered(now, id, &purpose, said);
+                self.reign_answered(now, purpose, said);
             }
             Purpose::Aside => {}
         }
@@ -156,13 +157,13 @@ impl Brain {
         self.ask(Purpose::HandOver { epoch }, Ask::HandOver { epoch, mark, inbound, passes_on });
     }
 
-    fn handed_over(&mut self, epoch: i64, said: Said) {
+    fn handed_over(&mut self, epoch: i64, said: &Said) {
         let is_current = self.reign.as_ref().is_some_and(|reign| reign.epoch == epoch && reign.is_giving);
         if !is_current {
             return;
         }
         match said {
-            Said::HandedOver(Some(handed)) => self.heard.push(Event::HandedOver(handed)),
+            Said::HandedOver(Some(handed)) => self.heard.push(Event::HandedOver(*handed)),
             Said::HandedOver(None) => self.heard.push(Event::LeaseLost),
             // Done or not, nobody knows: the next renewal tells whose the lease is.
             _ => {
@@ -174,6 +175,7 @@ impl Brain {
 
     pub(super) fn begin(&mut self, epoch: i64, handed_in: Option<i64>) {
         let Some(Had { before, seq, mark, inbound }) = self.had.clone() else { return };
+        let inbound = inbound.filter(|_| self.flaw != Flaw::ForgetsNumbers);
         let handed_in = handed_in.filter(|_| self.level != Level::Relay);
         self.reign = Some(Reign::new(epoch, before, handed_in, seq, mark, inbound));
         self.ask(Purpose::Open, Ask::Open { mark });

@@ -337,7 +337,11 @@ fn name_of(action: &Action) -> Option<&'static str> {
         Action::Cut => Some("reigns cut"),
         Action::End => Some("reigns ended"),
         Action::Answer(_) => Some("orders answered"),
-        Action::SeekLock | Action::DropLock | Action::HandOver { .. } => None,
-        Action::Sweep | Action::Tell(_) | Action::Finish => None,
+        Action::SeekLock
+        | Action::DropLock
+        | Action::HandOver { .. }
+        | Action::Sweep
+        | Action::Tell(_)
+        | Action::Finish => None,
     }
 }

@@ -48,10 +48,9 @@ impl Brain {
     }
 
     fn attach(&mut self, stream: u64) {
-        let (node, flaw) = (super::NAMES[self.nth].to_owned(), self.flaw);
+        let node = super::NAMES[self.nth].to_owned();
         let Some(reign) = &self.reign else { return };
         let handled = reign.stored_boot.clone().map(|boot| (boot, reign.stored.clone()));
-        let handled = handled.filter(|_| flaw != Flaw::ForgetsNumbers);
         let attach = Attach { epoch: reign.epoch.unsigned_abs(), node, database: "one".into(), handled };
         self.deeds.push(Deed::Write(stream, Up::Attach(attach)));
     }
@@ -216,7 +215,8 @@ impl Brain {
         let is_behind = reign.marks_from.is_some() && reign.mark() > reign.stored_mark;
         let has_news = reign.boot.is_some() && reign.handled != reign.stored;
         let is_due = (is_behind || has_news) && (reign.quiet_ms >= QUIET_MS || reign.is_ending || reign.is_frozen);
-        if reign.queue.is_empty() && !(is_due && !reign.is_giving) {
+        let is_due = is_due && !reign.is_giving;
+        if reign.queue.is_empty() && !is_due {
             return;
         }
         let count = reign.queue.len().min(GROUP_MAX);
@@ -227,7 +227,8 @@ impl Brain {
         let facts: Vec<_> = facts.collect();
         let mut inbound = reign.handled.clone();
         // What was said in the archive is handled with that; everything else when its answer has been handed on.
-        inbound.extend(entries.iter().filter(|entry| is_speech(entry)).filter_map(|entry| entry.number));
+        let flaw = self.flaw;
+        inbound.extend(entries.iter().filter(|entry| is_kept(entry, flaw)).filter_map(|entry| entry.number));
         let (boot, next) = (reign.boot.clone(), reign.seq + 1);
         let group = Group { entries, facts, next, is_waiting: true, has_failed: false, mark: None, boot, inbound };
         reign.quiet_ms = 0;
@@ -254,7 +255,7 @@ impl Brain {
         let (mut numbers, mut is_repeated) = (Vec::new(), false);
         for entry in group.entries {
             is_repeated |= entry.is_repeated;
-            if !is_speech(&entry) {
+            if !is_kept(&entry, self.flaw) {
                 numbers.extend(entry.number);
             }
             if self.flaw != Flaw::SpeaksFirst || entry.is_repeated {
@@ -282,7 +283,7 @@ impl Brain {
         }
     }
 
-    pub(super) fn reign_answered(&mut self, now: Now, _id: u64, purpose: &Purpose, said: Said) {
+    pub(super) fn reign_answered(&mut self, now: Now, purpose: &Purpose, said: Said) {
         let Some(mut reign) = self.reign.take() else { return };
         if let Purpose::Append { next } = purpose
             && reign.group.as_ref().is_none_or(|group| group.next != *next)
@@ -291,12 +292,11 @@ impl Brain {
             return;
         }
         match (purpose, said) {
-            (Purpose::Open, Said::Opened { rooms, tail }) => {
-                if reign.rooms.is_none() {
-                    reign.settle_in(rooms);
-                    reign.tail = tail;
-                }
+            (Purpose::Open, Said::Opened { rooms, tail }) if reign.rooms.is_none() => {
+                reign.settle_in(rooms);
+                reign.tail = tail;
             }
+            (Purpose::Open, Said::Opened { .. }) => {}
             (Purpose::Open, _) => {
                 let mark = reign.stored_mark;
                 self.ask(Purpose::Open, Ask::Open { mark });
@@ -371,7 +371,12 @@ impl Brain {
     }
 }
 
-fn is_speech(entry: &Entry) -> bool {
+/// Whether what it answers is handled for good as soon as its records are durable: what was said is repeated by any
+/// successor. Everything else comes again, until its answer is known to be handed on.
+fn is_kept(entry: &Entry, flaw: Flaw) -> bool {
+    if flaw == Flaw::StoresEarly && !entry.records.is_empty() {
+        return true;
+    }
     entry.records.iter().any(|record| matches!(record, Record::Spoken(_)))
 }
 
