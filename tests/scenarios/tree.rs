@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 30] = [
+const SHORT: [(&str, &str); 31] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -38,6 +38,7 @@ const SHORT: [(&str, &str); 30] = [
     ("#client", ns::CLIENT),
     ("#stanzas", ns::STANZAS),
     ("#mam", ns::MAM),
+    ("#register", ns::REGISTER),
     ("#retract", ns::RETRACT),
     ("#retract0", ns::RETRACT_0),
     ("#moderate", ns::MODERATE),

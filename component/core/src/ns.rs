@@ -83,3 +83,7 @@ pub const MODERATE: &str = "urn:xmpp:message-moderate:1";
 pub const MODERATE_0: &str = "urn:xmpp:message-moderate:0";
 /// Message fastening (XEP-0422), in which the older forms of both came.
 pub const FASTEN: &str = "urn:xmpp:fasten:0";
+/// Registration (XEP-0077), here with a room (XEP-0045 §7.10).
+pub const REGISTER: &str = "jabber:iq:register";
+/// Form type of a registration with a room (XEP-0045 §15.5.1).
+pub const MUC_REGISTER: &str = "http://jabber.org/protocol/muc#register";

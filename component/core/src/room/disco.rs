@@ -57,6 +57,7 @@ impl Room {
             ns::PING,
             ns::VERSION,
             ns::OCCUPANT_ID,
+            ns::REGISTER,
             ns::SID,
             either(config.is_public, "muc_public", "muc_hidden"),
             either(config.is_members_only, "muc_membersonly", "muc_open"),

@@ -6,6 +6,7 @@ mod invite;
 mod nick;
 mod presence;
 mod private;
+mod register;
 mod relay;
 mod retract;
 mod self_ping;
