@@ -21,12 +21,14 @@ const HOME_SINCE: Statement = Statement::on(
      AND e.at_ms > (SELECT MAX(o.ended_ms) FROM muc_order o WHERE o.service_txt = ? AND o.kind_txt = 'failover'
      AND o.outcome_txt = 'done')",
 );
-/// Those an operator ordered, and those that only began a service, do not count.
+/// Takeovers count when they have opened; what a node hands over for a trouble of its own counts when it begins, for
+/// with a trouble that both have it may never open. What an operator ordered, or only began a service, does not count.
 const MOVES: Statement = Statement::on(
     "muc_ha_event",
-    "SELECT COUNT(*) FROM muc_ha_event WHERE service_txt = ? AND gap_ms IS NOT NULL AND operator_txt IS NULL
-     AND reason_txt IN ('Peer Down', 'Lease Expired', 'XMPP Server Unreachable', 'Database Failure',
-     'Automatic Fallback', 'Critical Service Down') AND at_ms > {now_ms} - ? AND at_ms > COALESCE((SELECT MAX(o.ended_ms)
+    "SELECT COUNT(*) FROM muc_ha_event WHERE service_txt = ? AND operator_txt IS NULL
+     AND ((gap_ms IS NOT NULL AND reason_txt IN ('Peer Down', 'Lease Expired'))
+     OR (to_txt IN ('Failing Over', 'Falling Back') AND reason_txt IN ('XMPP Server Unreachable', 'Database Failure',
+     'Automatic Fallback'))) AND at_ms > {now_ms} - ? AND at_ms > COALESCE((SELECT MAX(o.ended_ms)
      FROM muc_order o WHERE o.service_txt = ? AND o.kind_txt = 'recover' AND o.outcome_txt = 'done'), 0)",
 );
 
