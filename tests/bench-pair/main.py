@@ -130,7 +130,7 @@ def main() -> int:
         return 2
     how = "through the relay" if options.level == 2 else "directly"
     print(f"The longest silence a listener meets, in milliseconds; a message every {PACE_S * 1000:.0f} ms.")
-    print(f"{options.server}, {options.store}, {how}; {os.cpu_count()} cores for everything\n")
+    print(f"{options.server}, {options.store}, {how}; {os.cpu_count()} cores for everything, load before it {os.getloadavg()[0]:.1f}\n")
     print(f"{'event':<14}{'rooms':>9}{'runs':>6}{'median':>10}{'p99':>10}{'worst':>10}   budget")
     try:
         for rooms in ROOMS:

@@ -11,7 +11,7 @@ use tandem_muc_tests::archive;
 
 use crate::model::Model;
 use crate::place::{Place, SERVICE, fence, reign};
-use crate::records::{Chance, HALL, bare, created, fact, hall, jid, load, nick, spoken, subject};
+use crate::records::{Chance, HALL, bare, created, fact, hall, jid, load, nick, retracted, spoken, subject};
 
 const BODIES: [&str; 4] = ["Thrice the brinded cat", "the HEDGE-PIG whined", "\u{dc}ber \u{1f984} ta\u{df}", ""];
 const SENDERS: [(&str, &str); 3] =
@@ -160,6 +160,41 @@ pub(crate) async fn a_search_ends_where_it_went_far_enough(place: Arc<Place>) {
     }
     let hay = PageSearch { words: vec!["hay".into()], max: 2, bytes_max: 1_000, ..PageSearch::default() };
     assert!(matches!(look(&store, hay).await, Found::Messages { messages, is_complete: false } if messages.len() == 2));
+}
+
+pub(crate) async fn what_was_taken_back_says_nothing_any_more(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let mut model = Model::default();
+    let said = |seq| Record::Spoken(Arc::new(spoken(seq, "secret")));
+    let groups: [Vec<Record>; 6] = [
+        vec![created(RoomConfig::default()), said(1), said(2), retracted(2, "olga@example.org"), said(3)],
+        vec![retracted(1, "mia@example.org"), retracted(9, "olga@example.org")],
+        vec![retracted(1, "olga@example.org")],
+        // Once is once.
+        vec![
+            said(4),
+            retracted(4, "olga@example.org"),
+            retracted(4, "mia@example.org"),
+            retracted(1, "olga@example.org"),
+        ],
+        vec![Record::Spoken(Arc::new(subject(5, "secret", true))), retracted(5, "olga@example.org")],
+        vec![retracted(5, "olga@example.org")],
+    ];
+    for (after, group) in (0..).zip(groups) {
+        let facts: Vec<Fact> = group.into_iter().map(fact).collect();
+        store.append(&fence(epoch, after), &facts, Marks::default()).await.expect("written");
+        for fact in &facts {
+            model.apply(HALL, &hall(), &fact.record);
+        }
+        assert_eq!(load(&store, &hall()).await, model.image(&hall()), "after {facts:#?}");
+    }
+    let left =
+        place.sql("SELECT seq FROM muc_message WHERE body_txt = 'secret' OR stanza_xml LIKE '%secret%' ORDER BY seq");
+    assert_eq!(left.split_whitespace().collect::<Vec<_>>(), ["3", "5"]);
+    let search = PageSearch { max: 9, bytes_max: 9_999, ..PageSearch::default() };
+    let wanted = archive::look(model.said(&hall()), &Search::Page(Box::new(search.clone())));
+    assert_eq!(look(&store, search).await, wanted);
 }
 
 pub(crate) async fn what_expired_is_gone_and_its_number_stays_taken(place: Arc<Place>) {

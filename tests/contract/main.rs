@@ -116,6 +116,7 @@ fn main() {
             a_look_finds_what_a_plain_list_has,
             the_ends_of_an_archive_are_told,
             a_search_ends_where_it_went_far_enough,
+            what_was_taken_back_says_nothing_any_more,
             what_expired_is_gone_and_its_number_stays_taken,
             rooms_come_with_their_configurations;
         Both opening:

@@ -105,6 +105,11 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
                 said.push(message.clone());
             }
         }
+        Record::Retracted(retraction) => {
+            for message in said.iter_mut().filter(|message| retraction.concerns(message)) {
+                *message = Arc::new(retraction.applied_to(message));
+            }
+        }
         Record::Expired { upto, before } => {
             said.retain(|message| message.seq > *upto || message.at >= *before);
         }

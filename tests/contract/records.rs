@@ -6,7 +6,8 @@ use tandem_muc::store::{Fact, HistoryWanted, Marks, SqlStore};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid, Nick};
 use tandem_muc_core::record::{
-    AffiliationEntry, Creation, Leaving, Message, MessageKind, OccupantEntry, Record, RoomId, RoomImage, Seq, Tombstone,
+    AffiliationEntry, Creation, Leaving, Message, MessageKind, OccupantEntry, Record, Retraction, RoomId, RoomImage,
+    Seq, Tombstone,
 };
 use tandem_muc_core::time::Utc;
 
@@ -85,6 +86,14 @@ fn affiliated(who: &str, affiliation: Affiliation, reserved: Option<&str>) -> Re
     }))
 }
 
+pub(crate) fn retracted(seq: i64, author: &str) -> Record {
+    Record::Retracted(Arc::new(Retraction {
+        archive_id: format!("archive-{seq}"),
+        author: bare(author),
+        retracted_xml: format!("<retracted id='{author}'/>").into(),
+    }))
+}
+
 pub(crate) async fn load(store: &SqlStore, room: &BareJid) -> Option<RoomImage> {
     store.load_room(SERVICE, room, HistoryWanted::UpTo(u32::MAX)).await.expect("readable")
 }
@@ -155,7 +164,7 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
     let at = i64::try_from(chance.below(1_000)).expect("fits");
     let a_nick = NICKS[chance.below(4)];
     let session = SESSIONS[chance.below(3)];
-    match chance.below(12) {
+    match chance.below(13) {
         0 => Record::Configured(Box::new(RoomConfig {
             history_max: u32::try_from(chance.below(5)).expect("fits"),
             is_public: chance.below(2) == 0,
@@ -172,9 +181,10 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
             presence_xml: format!("<status>{at}</status>").into(),
         },
         8 => Record::RoleSet { nick: nick(a_nick), role: Role::Visitor },
+        9 => retracted(i64::try_from(chance.below(12)).expect("fits"), USERS[chance.below(2)]),
         kind => {
             *seq += 1;
-            let message = if kind == 9 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };
+            let message = if kind == 10 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };
             Record::Spoken(Arc::new(Message { is_archived: at % 3 > 0, ..message }))
         }
     }

@@ -146,3 +146,28 @@ def test_what_is_too_old_leaves(own_server, node, people, database):
         assert time.monotonic() < deadline, "old messages are still there"
         time.sleep(0.2)
     assert query(alice).bodies == ["line 3", "line 4"]
+
+
+def test_what_was_taken_back_is_gone_for_everyone_who_comes_later(hall, server, people):
+    component, alice, bob, said = hall
+    own, foreign = said[0].stanza_ids[0], said[2].stanza_ids[0]
+    bob.send(f"<message type='groupchat' id='back' to='{HALL}'><retract xmlns='urn:xmpp:message-retract:1' id='{own}'/><store xmlns='urn:xmpp:hints'/></message>")
+    alice.wait(lambda s: s.name == "message" and s.id == "back" and s.nick == "Bob", "Bob takes a message back")
+    with pytest.raises(Refused) as refused:
+        bob.ask("set", HALL, f"<moderate xmlns='urn:xmpp:message-moderate:1' id='{foreign}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>")
+    assert refused.value.condition == "forbidden"
+    since = bob.now
+    alice.ask("set", HALL, f"<moderate xmlns='urn:xmpp:message-moderate:1' id='{foreign}'><retract xmlns='urn:xmpp:message-retract:1'/><reason>no</reason></moderate>")
+    retract = "{urn:xmpp:message-retract:1}retract"
+    notice = bob.wait(lambda s: s.name == "message" and s.xml.find(retract) is not None, "the notice", since)
+    assert not notice.nick and notice.xml.find(retract).get("id") == foreign
+    component.kill9()
+    component.start()
+    (carol,) = people(server, "carol")
+    entry = carol.enter("hall", "Carol", history={"maxstanzas": 100})
+    answer = query(carol, page="<max>100</max>")
+    retracted = "{urn:xmpp:message-retract:1}retracted"
+    for messages in ([s.xml for s in entry.history], answer.messages):
+        assert [message.find(retracted) is not None for message in messages[:4]] == [True, False, True, False]
+        assert all(message.findtext(f"{CLIENT}body") not in ("line 0", "line 2") for message in messages)
+    assert component.rows("SELECT COUNT(*) FROM muc_message WHERE stanza_xml LIKE '%line 0<%' OR body_txt IN ('line 0', 'line 2')") == [(0,)]

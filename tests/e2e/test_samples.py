@@ -66,13 +66,16 @@ def test_prosody_itself_finds_no_fault_with_its_sample(tmp_path):
 def uncommented(folder, server) -> str:
     """component.toml with every default written out, and the few places that belong to one machine replaced."""
     text = (CONF / "component.toml").read_text()
-    text = re.sub(r"(?m)^#([a-z_]+ = )", r"\1", text)
+    text = re.sub(r"(?m)^#([a-z_]+ = |\[[a-z.]+\]$)", r"\1", text)
     secret = folder / "secret"
     secret.write_text(SECRET)
+    (folder / "token").write_text("some random words")
     for key, value in {
         "url": f'"sqlite:{folder}/rooms.db"',
         "server": f'["127.0.0.1:{server.component}"]',
         "secret_file": f'"{secret}"',
+        "token_file": f'"{folder}/token"',
+        "relay": "[]",
         "listen": f'"127.0.0.1:{ports.free()}"',
         "domain": '"conference.localhost"',
     }.items():

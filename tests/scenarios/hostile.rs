@@ -415,7 +415,7 @@ fn form(dice: &mut Dice) -> String {
 
 /// Things the room knows from elsewhere, half knows, or does not know at all.
 fn fragments(dice: &mut Dice) -> String {
-    const POOL: [&str; 18] = [
+    const POOL: [&str; 26] = [
         "<show>away</show>",
         "<status>tea</status>",
         "<x xmlns='#user'><item affiliation='owner' role='moderator'/><status code='110'/></x>",
@@ -429,6 +429,14 @@ fn fragments(dice: &mut Dice) -> String {
         "<error type='cancel'><service-unavailable/></error>",
         "<error type='modify'><bad-request/></error>",
         "<error/>",
+        "<retract xmlns='#retract' id='m'/>",
+        "<retract xmlns='#retract' id=''><moderated xmlns='#moderate' by='hall'/></retract>",
+        "<apply-to xmlns='#fasten' id='m'><retract xmlns='#retract0'/></apply-to>",
+        "<moderate xmlns='#moderate' id='m'><retract xmlns='#retract'/></moderate>",
+        "<retracted xmlns='#retract' id='m'/>",
+        "<query xmlns='#register'><x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_roomnick'><value>Nora</value></field></x></query>",
+        "<query xmlns='#register'><remove/></query>",
+        "<x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_jid'><value>someone@elsewhere.net</value></field><field var='muc#register_roomnick'><value>NILS</value></field><field var='muc#register_allow'><value>1</value></field></x>",
         "<no-store xmlns='#hints'/>",
         "<composing xmlns='#states'/>",
         "<x xmlns='#data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field><field var='muc#roomnick'><value>Nils</value></field><field var='muc#request_allow'><value>1</value></field></x>",

@@ -62,6 +62,7 @@ sections! {
     s07_06_nick "07.06-nick"
     s07_07_presence "07.07-presence"
     s07_08_inviting "07.08-inviting"
+    s07_10_registering "07.10-registering"
     s07_12_reserved_nick "07.12-reserved-nick"
     s07_13_requesting_voice "07.13-requesting-voice"
     s07_14_exiting "07.14-exiting"
@@ -94,6 +95,8 @@ sections! {
     xep_0313_archive "xep-0313-archive"
     xep_0410_self_ping "xep-0410-self-ping"
     xep_0421_occupant_id "xep-0421-occupant-id"
+    xep_0424_retraction "xep-0424-retraction"
+    xep_0425_moderation "xep-0425-moderation"
 }
 
 #[test]

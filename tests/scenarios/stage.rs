@@ -191,6 +191,11 @@ impl Stage {
     fn keep(&mut self, record: &Record) {
         match record {
             Record::Spoken(message) if message.is_archived => self.archive.push(message.clone()),
+            Record::Retracted(retraction) => {
+                for message in self.archive.iter_mut().filter(|message| retraction.concerns(message)) {
+                    *message = Arc::new(retraction.applied_to(message));
+                }
+            }
             Record::Expired { upto, before } => {
                 self.archive.retain(|message| message.seq > *upto || message.at >= *before);
             }

@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 25] = [
+const SHORT: [(&str, &str); 31] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -38,6 +38,12 @@ const SHORT: [(&str, &str); 25] = [
     ("#client", ns::CLIENT),
     ("#stanzas", ns::STANZAS),
     ("#mam", ns::MAM),
+    ("#register", ns::REGISTER),
+    ("#retract", ns::RETRACT),
+    ("#retract0", ns::RETRACT_0),
+    ("#moderate", ns::MODERATE),
+    ("#moderate0", ns::MODERATE_0),
+    ("#fasten", ns::FASTEN),
     ("#forward", ns::FORWARD),
     ("#validate", ns::VALIDATE),
 ];

@@ -71,3 +71,19 @@ pub const FULLTEXT: &str = "urn:xmpp:fulltext:0";
 pub const FORWARD: &str = "urn:xmpp:forward:0";
 /// What values a form's field takes (XEP-0122).
 pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
+/// Messages retracted by their authors (XEP-0424).
+pub const RETRACT: &str = "urn:xmpp:message-retract:1";
+/// disco feature: retracted messages leave a mark in the archive (XEP-0424 §4).
+pub const RETRACT_TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
+/// Retraction as XEP-0424 had it up to 0.3.
+pub const RETRACT_0: &str = "urn:xmpp:message-retract:0";
+/// Messages retracted by moderators (XEP-0425).
+pub const MODERATE: &str = "urn:xmpp:message-moderate:1";
+/// Moderation as XEP-0425 had it up to 0.2.
+pub const MODERATE_0: &str = "urn:xmpp:message-moderate:0";
+/// Message fastening (XEP-0422), in which the older forms of both came.
+pub const FASTEN: &str = "urn:xmpp:fasten:0";
+/// Registration (XEP-0077), here with a room (XEP-0045 §7.10).
+pub const REGISTER: &str = "jabber:iq:register";
+/// Form type of a registration with a room (XEP-0045 §15.5.1).
+pub const MUC_REGISTER: &str = "http://jabber.org/protocol/muc#register";

@@ -66,6 +66,8 @@ pub enum Record {
     },
     /// A message was reflected: speech or a subject.
     Spoken(Arc<Message>),
+    /// What a message said was taken back, by its author or a moderator; that it was said stays.
+    Retracted(Arc<Retraction>),
     /// Archived messages up to this place that were said before this time left the archive.
     Expired {
         /// The last that may have gone.
@@ -162,10 +164,44 @@ pub struct Message {
     pub origin_id: Option<String>,
     /// The text, for people and searches; none where there is no body.
     pub body: Option<String>,
-    /// The whole reflected stanza as XML, without an address; default namespace `jabber:client`.
+    /// The whole reflected stanza as XML, without an address; default namespace `jabber:client`. Of one taken back,
+    /// see [`Retraction::retracted_xml`].
     pub stanza_xml: Arc<str>,
     /// Whether it is kept in the archive; a subject is kept in the room row at any rate.
     pub is_archived: bool,
+}
+
+/// What was taken back, and what stands in its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retraction {
+    /// The message's archive id.
+    pub archive_id: String,
+    /// Its author: a message of that id by somebody else is left as it is, and so is one taken back before.
+    pub author: BareJid,
+    /// What stands in place of what it said, as XML; begins with `<retracted`, as no message does.
+    pub retracted_xml: Arc<str>,
+}
+
+impl Retraction {
+    /// Whether it is this message that is taken back.
+    pub fn concerns(&self, message: &Message) -> bool {
+        message.kind == MessageKind::Speech
+            && message.archive_id == self.archive_id
+            && message.sender.is_same_bare(self.author.as_jid())
+            && !message.is_retracted()
+    }
+
+    /// The message as it is kept from now on.
+    pub fn applied_to(&self, message: &Message) -> Message {
+        Message { body: None, stanza_xml: self.retracted_xml.clone(), ..message.clone() }
+    }
+}
+
+impl Message {
+    /// Whether what it said was taken back; its `stanza_xml` then is what stands in its place.
+    pub fn is_retracted(&self) -> bool {
+        self.stanza_xml.starts_with("<retracted")
+    }
 }
 
 /// What a message is.

@@ -35,7 +35,9 @@ impl Entry {
     /// then, a presence is told once more - for nobody else could repeat what was to be heard of it.
     pub(super) fn stored_ticket(&self) -> Option<Ticket> {
         let Entry::Said { records, ticket, .. } = self else { return None };
-        let is_repeated = |record: &Record| matches!(record, Record::Spoken(message) if message.is_archived);
+        let is_spoken = |record: &Record| matches!(record, Record::Spoken(message) if message.is_archived);
+        // Nobody hears of a retraction but by the message that asked for it.
+        let is_repeated = |record: &Record| is_spoken(record) || matches!(record, Record::Retracted(_));
         ticket.filter(|_| !records.is_empty() && records.iter().all(is_repeated))
     }
 

@@ -19,6 +19,8 @@ use crate::reign::{Frozen, News, Reign, Vitals, turned};
 use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
 use crate::stream::{Gatekeeper, Standby, StreamState};
 
+/// For so long, which is for ever, a node without a twin may speak.
+const ALONE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How often the engine sees time pass.
 const TICK: Duration = Duration::from_millis(50);
 /// How long the first try of the stream may take.
@@ -336,8 +338,12 @@ impl Driver {
         }
     }
 
-    /// Until when words may pass that a lease asked for at `asked_at` allows.
+    /// Until when words may pass that a lease asked for at `asked_at` allows. Where no twin could speak meanwhile, a
+    /// node goes on without its database: all it can still say is that it has none.
     pub(super) fn lease_end(&self, asked_at: Instant) -> Instant {
+        if self.setup.terms.twin.is_none() {
+            return asked_at + ALONE;
+        }
         asked_at + Duration::from_millis(self.setup.terms.lease_ms).saturating_sub(self.setup.margin)
     }
 

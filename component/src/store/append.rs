@@ -47,7 +47,7 @@ pub(super) async fn run(
 }
 
 fn message_rows<'a>(changes: &Changes<'a>, group: i64) -> Vec<Vec<Value<'a>>> {
-    changes.messages.iter().map(|&(room, message)| messages::values(room, message, group)).collect()
+    changes.messages.iter().map(|unwritten| messages::values(unwritten, group)).collect()
 }
 
 /// Moves the fence, then changes rows; whether the fence moved.

@@ -14,12 +14,21 @@ const SENT_AWAY: Statement = Statement::on(
     "SELECT kind_txt FROM muc_order WHERE service_txt = ? AND outcome_txt = 'done'
      AND kind_txt IN ('failover', 'fallback') ORDER BY given_ms DESC, order_id DESC {first}",
 );
-/// Those an operator ordered, and those that only began a service, do not count.
+/// A domain that has been home since was sent away no longer.
+const HOME_SINCE: Statement = Statement::on(
+    "muc_ha_event",
+    "SELECT COUNT(*) FROM muc_ha_event e WHERE e.service_txt = ? AND e.gap_ms IS NOT NULL AND e.to_txt = 'Normal'
+     AND e.at_ms > (SELECT MAX(o.ended_ms) FROM muc_order o WHERE o.service_txt = ? AND o.kind_txt = 'failover'
+     AND o.outcome_txt = 'done')",
+);
+/// Takeovers count when they have opened; what a node hands over for a trouble of its own counts when it begins, for
+/// with a trouble that both have it may never open. What an operator ordered, or only began a service, does not count.
 const MOVES: Statement = Statement::on(
     "muc_ha_event",
-    "SELECT COUNT(*) FROM muc_ha_event WHERE service_txt = ? AND gap_ms IS NOT NULL AND operator_txt IS NULL
-     AND reason_txt IN ('Peer Down', 'Lease Expired', 'XMPP Server Unreachable', 'Database Failure',
-     'Automatic Fallback', 'Critical Service Down') AND at_ms > {now_ms} - ? AND at_ms > COALESCE((SELECT MAX(o.ended_ms)
+    "SELECT COUNT(*) FROM muc_ha_event WHERE service_txt = ? AND operator_txt IS NULL
+     AND ((gap_ms IS NOT NULL AND reason_txt IN ('Peer Down', 'Lease Expired'))
+     OR (to_txt IN ('Failing Over', 'Falling Back') AND reason_txt IN ('XMPP Server Unreachable', 'Database Failure',
+     'Automatic Fallback'))) AND at_ms > {now_ms} - ? AND at_ms > COALESCE((SELECT MAX(o.ended_ms)
      FROM muc_order o WHERE o.service_txt = ? AND o.kind_txt = 'recover' AND o.outcome_txt = 'done'), 0)",
 );
 
@@ -42,9 +51,12 @@ impl SqlStore {
             let within = i64::try_from(moves_within_ms).unwrap_or(i64::MAX);
             let row = session.fetch_one(MOVES, &[service.into(), within.into(), service.into()]).await?;
             let moves = row.and_then(|mut row| row.int().ok()).and_then(|count| u32::try_from(count).ok());
+            let is_sent_away = last(&mut session, SENT_AWAY, service).await?.as_deref() == Some("failover");
+            let home_since = session.fetch_one(HOME_SINCE, &[service.into(), service.into()]).await?;
+            let was_home = home_since.is_some_and(|mut row| row.int().is_ok_and(|count| count > 0));
             Ok(Bearings {
                 is_paused: last(&mut session, PAUSE, service).await?.as_deref() == Some("pause"),
-                is_sent_away: last(&mut session, SENT_AWAY, service).await?.as_deref() == Some("failover"),
+                is_sent_away: is_sent_away && !was_home,
                 moves: moves.unwrap_or(0),
             })
         })

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tandem_muc_core::muc::Affiliation;
-use tandem_muc_core::record::{Message, MessageKind, Record, RoomId, Seq, Tombstone};
+use tandem_muc_core::record::{Message, MessageKind, Record, Retraction, RoomId, Seq, Tombstone};
 use tandem_muc_core::time::Utc;
 
 use super::connection::Value;
 use super::error::StoreError;
+use super::messages::Unwritten;
 use super::session::Statement;
 use super::{Fact, affiliations, key, messages, occupants, rooms};
 
@@ -21,7 +22,7 @@ pub(super) struct Changes<'a> {
     /// In this order.
     pub(super) rows: Vec<Change<'a>>,
     /// After the rows.
-    pub(super) messages: Vec<(RoomId, &'a Message)>,
+    pub(super) messages: Vec<Unwritten<'a>>,
     /// The highest numbers of messages that leave no row.
     pub(super) counts: BTreeMap<RoomId, i64>,
     /// Where in `rows` a session's presence is written.
@@ -99,6 +100,7 @@ impl<'a> Changes<'a> {
                 self.any(occupants::REMOVE, vec![room.0.into(), key::of_nick(nick).into(), key::of_jid(who).into()]);
             }
             Record::Spoken(message) => self.spoken(room, message),
+            Record::Retracted(retraction) => self.retracted(room, retraction),
             Record::Expired { upto, before } => self.expired(room, *upto, *before),
             Record::Destroyed(tombstone) => self.destroyed(room, tombstone),
             Record::Vanished => {
@@ -142,18 +144,27 @@ impl<'a> Changes<'a> {
             MessageKind::Speech => {}
         }
         if message.is_archived {
-            self.messages.push((room, message));
+            self.messages.push(Unwritten { room, message, retraction: None });
+        }
+    }
+
+    /// What is not written yet is written taken back.
+    fn retracted(&mut self, room: RoomId, retraction: &'a Retraction) {
+        let is_meant = |of: &&mut Unwritten<'a>| of.room == room && retraction.concerns(of.message);
+        match self.messages.iter_mut().find(is_meant) {
+            Some(unwritten) if unwritten.retraction.is_some() => {}
+            Some(unwritten) => unwritten.retraction = Some(retraction),
+            None => self.any(messages::RETRACT, messages::retracted(room, retraction)),
         }
     }
 
     /// Numbers are noted before their messages go.
     fn expired(&mut self, room: RoomId, upto: Seq, before: Utc) {
-        let is_gone = |of: &RoomId, message: &Message| *of == room && message.seq <= upto && message.at < before;
-        let unwritten = self.messages.iter().filter(|(of, message)| is_gone(of, message));
-        if let Some(seq) = unwritten.map(|(_, message)| message.seq.0).max() {
+        let is_gone = |of: &Unwritten<'_>| of.room == room && of.message.seq <= upto && of.message.at < before;
+        if let Some(seq) = self.messages.iter().filter(|of| is_gone(of)).map(|of| of.message.seq.0).max() {
             self.count(room, seq);
         }
-        self.messages.retain(|(of, message)| !is_gone(of, message));
+        self.messages.retain(|of| !is_gone(of));
         self.any(rooms::COUNT_ALL, vec![room.0.into(), room.0.into()]);
         self.any(messages::EXPIRE, vec![room.0.into(), upto.0.into(), before.0.into()]);
     }
@@ -164,7 +175,7 @@ impl<'a> Changes<'a> {
     }
 
     fn destroyed(&mut self, room: RoomId, tombstone: &'a Tombstone) {
-        let unwritten = self.messages.iter().filter(|(of, _)| *of == room).map(|(_, message)| message.seq.0).max();
+        let unwritten = self.messages.iter().filter(|of| of.room == room).map(|of| of.message.seq.0).max();
         if let Some(seq) = unwritten {
             self.count(room, seq);
         }
@@ -176,7 +187,7 @@ impl<'a> Changes<'a> {
     /// Nobody and nothing remains in the room.
     fn empty(&mut self, room: RoomId) {
         self.people_change(room);
-        self.messages.retain(|(of, _)| *of != room);
+        self.messages.retain(|of| of.room != room);
         for clear in [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR] {
             self.any(clear, vec![room.0.into()]);
         }

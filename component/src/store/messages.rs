@@ -1,7 +1,7 @@
 //! Table `muc_message`: what was said, one row for each archived message, numbered by its room.
 
 use tandem_muc_core::name::{BareJid, Jid, Nick};
-use tandem_muc_core::record::{Message, MessageKind, RoomId, Seq};
+use tandem_muc_core::record::{Message, MessageKind, Retraction, RoomId, Seq};
 use tandem_muc_core::time::Utc;
 
 use super::connection::{Columns, Kind, Row, Value};
@@ -34,6 +34,12 @@ pub(super) const HISTORY: Statement = Statement::on(
     "SELECT seq, archive_id, sent_ms, kind_txt, sender_txt, nick_txt, origin_txt, body_txt, stanza_xml
      FROM muc_message WHERE room_id = ? AND kind_txt = 'speech' ORDER BY seq DESC {first}",
 );
+/// What was said is taken back, once.
+pub(super) const RETRACT: Statement = Statement::on(
+    TABLE,
+    "UPDATE muc_message SET body_txt = NULL, stanza_xml = ? WHERE room_id = ? AND archive_id = ? AND sender_hash = ?
+     AND kind_txt = 'speech' AND stanza_xml NOT LIKE '<retracted%'",
+);
 /// What was kept long enough.
 pub(super) const EXPIRE: Statement =
     Statement::on(TABLE, "DELETE FROM muc_message WHERE room_id = ? AND seq <= ? AND sent_ms < ?");
@@ -44,8 +50,29 @@ const TAIL: Statement = Statement::on(
      WHERE m.grp_seq > ? AND r.service_txt = ? ORDER BY m.grp_seq, m.room_id, m.seq",
 );
 
+/// The values of [`RETRACT`].
+pub(super) fn retracted(room: RoomId, retraction: &Retraction) -> Vec<Value<'_>> {
+    vec![
+        (&*retraction.retracted_xml).into(),
+        room.0.into(),
+        retraction.archive_id.as_str().into(),
+        key::of_bare(&retraction.author).into(),
+    ]
+}
+
+/// A message that has no row yet, and how it was taken back if it was.
+#[derive(Clone, Copy)]
+pub(super) struct Unwritten<'a> {
+    pub(super) room: RoomId,
+    pub(super) message: &'a Message,
+    pub(super) retraction: Option<&'a Retraction>,
+}
+
 /// The values of a row, in the order of [`COLUMNS`]; `group` is the fence's number of the append.
-pub(super) fn values(room: RoomId, message: &Message, group: i64) -> Vec<Value<'_>> {
+pub(super) fn values<'a>(unwritten: &Unwritten<'a>, group: i64) -> Vec<Value<'a>> {
+    let Unwritten { room, message, retraction } = *unwritten;
+    let body = message.body.as_deref().filter(|_| retraction.is_none());
+    let stanza_xml = retraction.map_or(&*message.stanza_xml, |retraction| &*retraction.retracted_xml);
     vec![
         room.0.into(),
         message.seq.0.into(),
@@ -59,8 +86,8 @@ pub(super) fn values(room: RoomId, message: &Message, group: i64) -> Vec<Value<'
         message.sender.as_str().into(),
         message.nick.as_ref().map(Nick::as_str).into(),
         message.origin_id.as_deref().into(),
-        message.body.as_deref().into(),
-        (&*message.stanza_xml).into(),
+        body.into(),
+        stanza_xml.into(),
         group.into(),
     ]
 }

@@ -189,15 +189,8 @@ impl Session {
         }
         let mut refusal = None;
         if !self.config.relays.is_empty() {
-            let warm = match self.warm.take() {
-                Some(Warm(attached)) => Ok(attached),
-                None => connect::shake_hands_with_relay(&self.config, self.pace.step_patience).await,
-            };
-            let trouble = match warm {
-                Ok(attached) => match self.request.put(attached).await {
-                    Ok(open) => return Ok(open),
-                    Err(trouble) => trouble,
-                },
+            let trouble = match self.open_at_relay().await {
+                Ok(open) => return Ok(open),
                 Err(trouble) => trouble,
             };
             // Past a relay that knows better, or another pair's, nobody attaches.
@@ -210,6 +203,18 @@ impl Session {
             Ok(attached) => Ok(Open { attached, relay: None }),
             Err(trouble) => Err(refusal.unwrap_or(trouble)),
         }
+    }
+
+    /// On the stream that was kept ready, else on a new one: what was ready may have gone stale unnoticed.
+    async fn open_at_relay(&mut self) -> Result<Open, Trouble> {
+        if let Some(Warm(attached)) = self.warm.take() {
+            match self.request.put(attached).await {
+                Err(Trouble { cause: Cause::Closed(_) | Cause::Silence(_), .. }) => {}
+                answered => return answered,
+            }
+        }
+        let attached = connect::shake_hands_with_relay(&self.config, self.pace.step_patience).await?;
+        self.request.put(attached).await
     }
 
     /// Reads and speaks on one connection until it ends.

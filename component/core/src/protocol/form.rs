@@ -136,6 +136,14 @@ impl Form {
         self.push(type_, var, Some(label), &[], values)
     }
 
+    /// The same with a field that has to be filled in.
+    #[must_use]
+    pub fn required(mut self, type_: &'static str, var: &str, label: &str) -> Form {
+        let field = el("field", ns::DATA).with_attr("var", var).with_attr("type", type_).with_attr("label", label);
+        self.x.append_child(field.with_child(el("required", ns::DATA)));
+        self
+    }
+
     /// The same with a boolean field.
     #[must_use]
     pub fn boolean(self, var: &str, label: &str, value: bool) -> Form {

@@ -57,6 +57,7 @@ impl Room {
             ns::PING,
             ns::VERSION,
             ns::OCCUPANT_ID,
+            ns::REGISTER,
             ns::SID,
             either(config.is_public, "muc_public", "muc_hidden"),
             either(config.is_members_only, "muc_membersonly", "muc_open"),
@@ -69,8 +70,9 @@ impl Room {
             features.push(ns::MUC_REQUEST);
         }
         if config.is_archived {
-            features.extend([ns::MAM, ns::MAM_EXTENDED, ns::FULLTEXT]);
+            features.extend([ns::MAM, ns::MAM_EXTENDED, ns::FULLTEXT, ns::RETRACT, ns::RETRACT_TOMBSTONE]);
         }
+        features.extend([ns::MODERATE, ns::MODERATE_0]);
         let info = Info::new(node).identity("conference", "text", title);
         features.into_iter().fold(info, Info::feature).extended(self.info_form())
     }

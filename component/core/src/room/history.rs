@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use minidom::Element;
 
 use super::{Room, Turn};
-use crate::name::{BareJid, Jid};
+use crate::name::Jid;
 use crate::ns;
-use crate::record::{Message, Seq};
+use crate::record::{Message, Retraction, Seq};
 use crate::stanza::element::{Build, el, parse};
 use crate::stanza::{Audience, Kind, Stanza, Type};
 use crate::time::Utc;
@@ -43,6 +43,18 @@ impl History {
     pub(super) fn trim(&mut self, max: u32) {
         let surplus = self.kept.len().saturating_sub(max as usize);
         self.kept.drain(..surplus);
+    }
+
+    /// Takes back what a message said.
+    pub(super) fn retract(&mut self, retraction: &Retraction) {
+        for kept in self.kept.iter_mut().filter(|kept| retraction.concerns(&kept.message)) {
+            *kept = Kept { message: Arc::new(retraction.applied_to(&kept.message)), delayed: OnceLock::new() };
+        }
+    }
+
+    /// The newest of them that is meant.
+    pub(super) fn find(&self, is_meant: impl Fn(&Message) -> bool) -> Option<&Arc<Message>> {
+        self.kept.iter().rev().map(|kept| &kept.message).find(|message| is_meant(message))
     }
 
     /// Lets go of what was said up to that place before that time.
@@ -106,25 +118,31 @@ impl Room {
     pub(super) fn tell_past(&self, who: &Jid, wanted: &Wanted, turn: &mut Turn<'_>) {
         let to = Audience::One(who.clone());
         for kept in self.history.select(wanted) {
-            if let Some(stanza) = kept.delayed.get_or_init(|| delayed(&kept.message, &self.jid)) {
+            if let Some(stanza) = kept.delayed.get_or_init(|| self.delayed(&kept.message)) {
                 turn.say(stanza.clone(), to.clone());
             }
         }
-        let subject = self.subject.as_ref().and_then(|message| delayed(message, &self.jid));
+        let subject = self.subject.as_ref().and_then(|message| self.delayed(message));
         let none_yet =
             || Stanza::new(Kind::Message, Type::Groupchat, self.jid.as_jid().clone()).with(el("subject", ns::CLIENT));
         turn.say(subject.unwrap_or_else(none_yet), to);
     }
+
+    /// The message as it is told later: with a stamp by the room (XEP-0203).
+    fn delayed(&self, message: &Message) -> Option<Stanza> {
+        let stamp = message.at.to_string();
+        let delay = el("delay", ns::DELAY).with_attr("from", self.jid.as_str()).with_attr("stamp", stamp);
+        Some(self.said(message)?.with(delay))
+    }
+
+    /// The message as it was said, or what stands in its place.
+    pub(super) fn said(&self, message: &Message) -> Option<Stanza> {
+        if message.is_retracted() { self.retracted(message) } else { as_said(message) }
+    }
 }
 
-/// The message as it is told later: with a stamp by the room (XEP-0203).
-fn delayed(message: &Message, room: &BareJid) -> Option<Stanza> {
-    let delay = el("delay", ns::DELAY).with_attr("from", room.as_str()).with_attr("stamp", message.at.to_string());
-    Some(as_said(message)?.with(delay))
-}
-
-/// The message as it was said.
-pub(super) fn as_said(message: &Message) -> Option<Stanza> {
+/// The message as it was said; nothing of one taken back.
+fn as_said(message: &Message) -> Option<Stanza> {
     let said = parse(&message.stanza_xml)?;
     let mut stanza = Stanza::new(Kind::Message, Type::parse(said.attr("type")), Jid::parse(said.attr("from")?).ok()?);
     stanza.id = said.attr("id").map(str::to_owned);

@@ -13,6 +13,7 @@ mod owner;
 mod privilege;
 mod refusal;
 mod repeat;
+mod retracted;
 mod roster;
 mod route;
 mod state;

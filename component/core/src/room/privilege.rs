@@ -105,7 +105,7 @@ pub(super) fn may_set_role(by: &Actor, target: &Face, role: Role) -> Result<(), 
     if is_peer && role < target.role { Err(Refusal::Outranked) } else { Ok(()) }
 }
 
-fn must_moderate(by: &Actor) -> Result<(), Refusal> {
+pub(super) fn must_moderate(by: &Actor) -> Result<(), Refusal> {
     if by.role == Role::Moderator || by.affiliation >= Affiliation::Admin {
         Ok(())
     } else {

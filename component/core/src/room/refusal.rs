@@ -90,6 +90,8 @@ pub(crate) enum Refusal {
     TooMuch(&'static str),
     /// Nothing was found as far as one request may look.
     NothingNear,
+    /// May not register with the room (§7.10).
+    RegistrationForbidden,
     /// A request the room does not know.
     Unknown,
 }
@@ -119,7 +121,7 @@ impl Refusal {
             | R::BadField(_)
             | R::DomainRank => Condition::NotAcceptable,
             R::NickTaken | R::NickReserved | R::SelfBan | R::LastOwner => Condition::Conflict,
-            R::CreationForbidden | R::Outranked => Condition::NotAllowed,
+            R::CreationForbidden | R::Outranked | R::RegistrationForbidden => Condition::NotAllowed,
             R::Banned
             | R::NoVoice
             | R::SubjectForbidden
@@ -194,6 +196,7 @@ impl Refusal {
             R::OccupantDisco => "Only people inside may ask occupants.".into(),
             R::NoSuchNode => "There is no such node.".into(),
             R::NoSuchPage => "There is no item of that id to start from.".into(),
+            R::RegistrationForbidden => "You may not register with this room.".into(),
             R::Unknown => "The room does not know that request.".into(),
         }
     }

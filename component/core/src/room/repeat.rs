@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Room;
-use super::history::as_said;
 use crate::record::Message;
 use crate::stanza::{Audience, Outbound};
 
@@ -15,6 +14,6 @@ impl Room {
         if everyone.is_empty() {
             return None;
         }
-        Some(Outbound { stanza: as_said(message)?, to: Audience::Many(everyone) })
+        Some(Outbound { stanza: self.said(message)?, to: Audience::Many(everyone) })
     }
 }

@@ -242,7 +242,8 @@ pub(super) fn children_xml<'a>(children: impl IntoIterator<Item = &'a Element>) 
     xml.into()
 }
 
-fn children_of(xml: &str) -> Arc<[Element]> {
+/// Elements written by [`children_xml`].
+pub(super) fn children_of(xml: &str) -> Arc<[Element]> {
     if xml.is_empty() {
         return Arc::new([]);
     }

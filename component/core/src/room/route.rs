@@ -6,6 +6,7 @@ use super::{Input, Outcome, Room, Turn};
 use crate::muc::Affiliation;
 use crate::name::Nick;
 use crate::ns;
+use crate::protocol::form::Submitted;
 use crate::record::Record;
 use crate::stanza::{Condition, Inbound, Kind, Type};
 use crate::time::{Moment, Now};
@@ -134,6 +135,9 @@ impl Room {
             return self.decline(ask, decline, turn);
         }
         if let Some(form) = ask.stanza.child("x", ns::DATA) {
+            if let Some(request) = Submitted::read(form).filter(|form| form.form_type() == Some(ns::MUC_REGISTER)) {
+                return self.answer_registration(ask, &request, turn);
+            }
             return self.route_voice_form(ask, form, turn);
         }
         if self.roster.of(&ask.stanza.from).is_none() {
@@ -176,6 +180,9 @@ impl Room {
             ("query", ns::MAM, true) => self.tell_query_form(ask, turn),
             ("query", ns::MAM, false) => self.query_archive(ask, query, turn),
             ("metadata", ns::MAM, true) => self.ask_for_ends(ask, turn),
+            ("moderate", ns::MODERATE, false) | ("apply-to", ns::FASTEN, false) => self.moderate(ask, query, turn),
+            ("query", ns::REGISTER, true) => self.tell_registration(ask, turn),
+            ("query", ns::REGISTER, false) => self.register(ask, query, turn),
             ("query", ns::MUC_ADMIN, true) => self.tell_list(ask, query, turn),
             ("query", ns::MUC_ADMIN, false) => self.change_people(ask, query, turn),
             ("query", ns::MUC_OWNER, true) => self.tell_form(ask, turn),

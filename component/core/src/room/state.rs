@@ -129,6 +129,7 @@ impl Room {
             Record::RoleSet { nick, role } => self.roster.set_role(nick, *role),
             Record::Left { who, nick: _, why: _ } => self.roster.leave(who),
             Record::Spoken(message) => self.hear(message),
+            Record::Retracted(retraction) => self.history.retract(retraction),
             Record::Expired { upto, before } => self.history.expire(*upto, *before),
             Record::Destroyed(tombstone) => {
                 self.roster = Roster::default();
@@ -208,7 +209,7 @@ impl Room {
     }
 
     /// The occupant id of `who` here (XEP-0421): the same for all its visits, telling nothing of the JID.
-    fn occupant_id(&self, who: &BareJid) -> Arc<str> {
+    pub(super) fn occupant_id(&self, who: &BareJid) -> Arc<str> {
         self.keyed_text(who.as_str()).into()
     }
 

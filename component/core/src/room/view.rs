@@ -88,6 +88,11 @@ pub(super) fn occupant_id(id: &str) -> Element {
     el("occupant-id", ns::OCCUPANT_ID).with_attr("id", id)
 }
 
+/// The `<stanza-id/>` of XEP-0359.
+pub(super) fn stanza_id(id: &str, by: &str) -> Element {
+    el("stanza-id", ns::SID).with_attr("id", id).with_attr("by", by)
+}
+
 impl Room {
     /// Whether somebody of that role sees real JIDs.
     pub(super) fn sees_jids(&self, role: Role) -> bool {
@@ -204,18 +209,27 @@ impl Face {
 }
 
 /// The sender's own children of a stanza, less those that only the room may say: `muc` and `muc#user`, occupant
-/// ids, hats, stanza-ids by the room, delays from it.
+/// ids, hats, stanza-ids by the room, delays from it, that something was taken back or moderated.
 pub(super) fn honest<'a>(payload: &'a [Element], room: &'a BareJid) -> impl Iterator<Item = &'a Element> {
     payload.iter().filter(move |child| !pretends(child, room))
 }
 
 fn pretends(child: &Element, room: &BareJid) -> bool {
     match (child.name(), child.ns().as_str()) {
-        ("x", ns::MUC | ns::MUC_USER) | ("occupant-id", ns::OCCUPANT_ID) | (_, ns::HATS) => true,
+        ("x", ns::MUC | ns::MUC_USER)
+        | ("occupant-id", ns::OCCUPANT_ID)
+        | (_, ns::HATS)
+        | ("retracted", ns::RETRACT | ns::RETRACT_0)
+        | ("moderated", ns::MODERATE | ns::MODERATE_0) => true,
         ("stanza-id", ns::SID) => names_us(child.attr("by"), room),
+        ("retract", ns::RETRACT) | ("apply-to", ns::FASTEN) => child.children().any(is_moderated),
         ("delay", ns::DELAY) | ("x", ns::LEGACY_DELAY) => names_us(child.attr("from"), room),
         _ => false,
     }
+}
+
+fn is_moderated(child: &Element) -> bool {
+    child.name() == "moderated" && matches!(child.ns().as_str(), ns::MODERATE | ns::MODERATE_0)
 }
 
 fn names_us(jid: Option<&str>, room: &BareJid) -> bool {

@@ -116,6 +116,13 @@ impl Room {
         }
     }
 
+    /// There is place for one more entry, or `who` has one.
+    pub(super) fn must_have_entry(&self, who: &BareJid) -> Result<(), Refusal> {
+        let max = self.rules.affiliations_max;
+        let is_full = !self.affiliations.contains_key(who) && self.affiliations.len() >= max as usize;
+        if is_full { Err(Refusal::ListFull(max)) } else { Ok(()) }
+    }
+
     /// After all changes the room still has an owner, and no list is too long.
     pub(super) fn must_keep_lists_sound(&self, changes: &[Change]) -> Result<(), Refusal> {
         let mut owners: Vec<&BareJid> =

@@ -3,7 +3,6 @@
 
 use minidom::Element;
 
-use super::super::history::as_said;
 use super::super::refusal::Refusal;
 use super::super::view::{Item, user_x};
 use super::super::{Room, Turn};
@@ -26,6 +25,11 @@ pub(in super::super) enum Purpose {
     },
     /// Tells id and time of the ends.
     Ends,
+    /// Takes back what the message said, for a moderator.
+    Moderate {
+        /// Why, as the moderator says.
+        reason: Option<String>,
+    },
 }
 
 impl Room {
@@ -37,7 +41,6 @@ impl Room {
         found: &Found,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
-        self.must_read(asked)?;
         let (messages, is_complete) = match found {
             Found::Messages { messages, is_complete } if lookup.room == self.id => (messages, *is_complete),
             Found::Messages { .. } | Found::UnknownId => return Err(Refusal::NoSuchPage),
@@ -45,6 +48,7 @@ impl Room {
         };
         match &lookup.purpose {
             Purpose::Page { query_id, is_flipped } => {
+                self.must_read(asked)?;
                 let mut told: Vec<&Message> = messages.iter().collect();
                 if *is_flipped {
                     told.reverse();
@@ -52,7 +56,14 @@ impl Room {
                 self.tell_messages(asked, &told, query_id.as_deref(), turn);
                 turn.answer(asked.result(Some(end_of_page(messages, is_complete))));
             }
-            Purpose::Ends => turn.answer(asked.result(Some(ends(messages)))),
+            Purpose::Ends => {
+                self.must_read(asked)?;
+                turn.answer(asked.result(Some(ends(messages))));
+            }
+            Purpose::Moderate { reason } => {
+                let message = messages.first().ok_or(Refusal::NoSuchPage)?;
+                self.take_back(asked, message, reason.as_deref(), turn)?;
+            }
         }
         Ok(())
     }
@@ -72,7 +83,7 @@ impl Room {
     }
 
     fn forwarded(&self, message: &Message, tells_jids: bool) -> Option<Element> {
-        let said = as_said(message)?;
+        let said = self.said(message)?;
         let mut element = el("message", ns::CLIENT)
             .with_attr("from", said.from.as_str())
             .with_attr_opt("id", said.id.as_deref())

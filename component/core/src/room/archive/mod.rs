@@ -8,6 +8,7 @@ mod expire;
 mod query;
 mod search;
 
+pub(super) use answer::Purpose;
 pub use search::{Found, Lookup, PageSearch, Search, Sender};
 
 use super::Room;

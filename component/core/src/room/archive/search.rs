@@ -14,7 +14,7 @@ pub struct Lookup {
     /// What is wanted.
     pub search: Search,
     /// What the room does with it.
-    pub(super) purpose: Purpose,
+    pub(in super::super) purpose: Purpose,
 }
 
 /// What is wanted of an archive.

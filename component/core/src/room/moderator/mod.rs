@@ -2,4 +2,5 @@
 //! `occupant/speak`; who may set it is in `privilege`.
 
 mod kick;
+mod retract;
 mod voice;

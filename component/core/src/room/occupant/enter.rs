@@ -58,7 +58,7 @@ impl Room {
         if nick.as_str().chars().count() > max { Err(Refusal::NickTooLong(max)) } else { Ok(()) }
     }
 
-    fn must_be_free_for(&self, nick: &Nick, bare: &BareJid) -> Result<(), Refusal> {
+    pub(in super::super) fn must_be_free_for(&self, nick: &Nick, bare: &BareJid) -> Result<(), Refusal> {
         if self.roster.named(nick).is_some_and(|occupant| occupant.bare != *bare) {
             return Err(Refusal::NickTaken);
         }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use minidom::Element;
 
 use super::super::refusal::Refusal;
-use super::super::view::{honest, occupant_id};
+use super::super::view::{honest, occupant_id, stanza_id};
 use super::super::{Room, Turn};
 use crate::muc::Role;
 use crate::ns;
 use crate::record::{Message, MessageKind, Record, Seq};
-use crate::stanza::element::{Build, el};
 use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
 use crate::time::Utc;
 
@@ -51,7 +50,11 @@ impl Room {
                 stanza_xml: said.to_xml().into(),
                 is_archived: self.config.is_archived && !ask.stanza.payload.iter().any(forbids_archive),
             };
+            let retraction = self.own_retraction(&ask.stanza, &message, turn.now.utc);
             self.commit(Record::Spoken(Arc::new(message)), turn);
+            if let Some(retraction) = retraction {
+                self.commit(Record::Retracted(Arc::new(retraction)), turn);
+            }
         }
         turn.say(said, Audience::Many(self.roster.everyone()));
         Ok(())
@@ -59,7 +62,7 @@ impl Room {
 
     /// When something said now was said: never before what was said earlier, for the archive is read by time and by
     /// place, and the clocks of two nodes differ.
-    fn stamp(&self, now: Utc) -> Utc {
+    pub(in super::super) fn stamp(&self, now: Utc) -> Utc {
         let subject_at = self.subject.as_ref().map(|message| message.at);
         self.history.last_at().max(subject_at).map_or(now, |last| now.max(last))
     }
@@ -86,10 +89,6 @@ fn is_kept(stanza: &Stanza) -> bool {
 
 fn forbids_archive(child: &Element) -> bool {
     child.is("no-permanent-store", ns::HINTS)
-}
-
-fn stanza_id(id: &str, by: &str) -> Element {
-    el("stanza-id", ns::SID).with_attr("id", id).with_attr("by", by)
 }
 
 fn origin_id(stanza: &Stanza) -> Option<String> {
