@@ -2,6 +2,7 @@
 
 mod health;
 mod ledger;
+mod orders;
 mod stories;
 mod walk;
 

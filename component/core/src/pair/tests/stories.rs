@@ -7,18 +7,18 @@ use super::{Node, fit_twin, lease, order, terms};
 
 impl Node {
     /// Hears that the lease stands so.
-    fn sees(&mut self, lease: LeaseView) -> Vec<Action> {
+    pub(super) fn sees(&mut self, lease: LeaseView) -> Vec<Action> {
         self.sees_also(lease, |_| ())
     }
 
-    fn sees_also(&mut self, lease: LeaseView, more: impl FnOnce(&mut Sighting)) -> Vec<Action> {
+    pub(super) fn sees_also(&mut self, lease: LeaseView, more: impl FnOnce(&mut Sighting)) -> Vec<Action> {
         let mut sighting = Sighting { lease: Some(lease), twin: Some(fit_twin()), ..Sighting::default() };
         more(&mut sighting);
         self.hears(&Event::Saw(sighting))
     }
 
     /// A node that has the lease in epoch 7 and speaks.
-    fn serving(name: &str) -> Node {
+    pub(super) fn serving(name: &str) -> Node {
         let mut node = Node::new(terms(name));
         node.sees(lease(Some(name), 6, 0));
         node.hears(&Event::LockHad(Some(lease(Some(name), 6, 0))));
@@ -29,27 +29,27 @@ impl Node {
     }
 
     /// A node that stands by while its twin serves in epoch 7, and waits for its lock.
-    fn standing_by(name: &str) -> Node {
+    pub(super) fn standing_by(name: &str) -> Node {
         let mut node = Node::new(terms(name));
         let done = node.sees(lease(Some(twin_of(name)), 7, 2_000));
         assert!(done.contains(&Action::SeekLock), "{done:?}");
         node
     }
 
-    fn stands(&self) -> (State, Reason) {
+    pub(super) fn stands(&self) -> (State, Reason) {
         (self.pair.standing().state, self.pair.standing().reason)
     }
 }
 
-fn twin_of(name: &str) -> &'static str {
+pub(super) fn twin_of(name: &str) -> &'static str {
     if name == "a" { "b" } else { "a" }
 }
 
-fn ask(right: Right, above: i64, ends_sessions_of: Option<&str>) -> Action {
+pub(super) fn ask(right: Right, above: i64, ends_sessions_of: Option<&str>) -> Action {
     Action::AskLease { right, above, ends_sessions_of: ends_sessions_of.map(str::to_owned) }
 }
 
-fn answer(actions: &[Action]) -> Option<(&str, Result<&str, &str>)> {
+pub(super) fn answer(actions: &[Action]) -> Option<(&str, Result<&str, &str>)> {
     actions.iter().find_map(|action| match action {
         Action::Answer(verdict) => {
             let outcome = verdict.outcome.as_ref().map(String::as_str).map_err(String::as_str);
@@ -59,14 +59,14 @@ fn answer(actions: &[Action]) -> Option<(&str, Result<&str, &str>)> {
     })
 }
 
-fn refusal(actions: &[Action]) -> &str {
+pub(super) fn refusal(actions: &[Action]) -> &str {
     match answer(actions) {
         Some((_, Err(why))) => why,
         other => panic!("no refusal but {other:?} in {actions:?}"),
     }
 }
 
-fn gives_order(kind: OrderKind, id: &str) -> impl FnOnce(&mut Sighting) {
+pub(super) fn gives_order(kind: OrderKind, id: &str) -> impl FnOnce(&mut Sighting) {
     let order = order(kind, id, 20);
     move |sighting| sighting.orders.push(order)
 }
@@ -118,22 +118,6 @@ fn a_node_that_starts_again_takes_up_its_own_lease_and_looks_for_ghosts() {
 }
 
 #[test]
-fn a_switch_over_freezes_hands_over_and_passes_on() {
-    let mut a = Node::serving("a");
-    let done = a.later(500).sees_also(lease(Some("a"), 7, 2_000), gives_order(OrderKind::SwitchOver, "o1"));
-    assert_eq!(done[0], Action::Freeze, "{done:?}");
-    assert_eq!(a.stands(), (State::FailingOver, Reason::OnAdminRequest));
-    assert_eq!(a.later(9).hears(&Event::Frozen), [Action::HandOver { to: "b".into() }]);
-    let done = a.later(2).hears(&Event::HandedOver(8));
-    assert_eq!(done[..2], [Action::DropLock, Action::PassOn { epoch: 8 }], "the lock goes after the lease: {done:?}");
-    assert_eq!(answer(&done), Some(("o1", Ok("handed to node b in epoch 8"))));
-    assert_eq!(a.pair.reigns(), None);
-    assert_eq!(a.later(3).hears(&Event::PassedOn)[0], Action::Cut);
-    a.later(400).sees(lease(Some("b"), 9, 4_000));
-    assert_eq!(a.stands(), (State::FailedOver, Reason::OnAdminRequest));
-}
-
-#[test]
 fn a_lock_that_was_free_at_once_does_not_overtake_a_holder_that_renews_without_it() {
     let mut b = Node::standing_by("b");
     b.later(5).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
@@ -163,23 +147,6 @@ fn what_is_handed_over_is_taken_up_though_somebody_dead_keeps_the_lock() {
     let done = b.later(400).sees(lease(Some("b"), 8, 3_000));
     assert_eq!(done[0], ask(Right::Silent { epoch: 8, expires_ms: 3_000 }, 8, None), "{done:?}");
     assert_eq!(b.hears(&Event::LeaseHad(9)), [Action::Begin { epoch: 9, handed_in: Some(8) }]);
-}
-
-#[test]
-fn a_fallback_brings_the_domain_home() {
-    let mut b = Node::serving("b");
-    let done = b.later(500).sees_also(lease(Some("b"), 7, 2_000), gives_order(OrderKind::Fallback, "o1"));
-    assert_eq!(done[0], Action::Freeze, "{done:?}");
-    assert_eq!(b.stands(), (State::FallingBack, Reason::OnAdminRequest));
-
-    let mut a = Node::standing_by("a");
-    a.later(500).sees(lease(Some("b"), 7, 2_500));
-    assert_eq!(a.stands().0, State::FailedOver);
-    a.later(100).hears(&Event::LockHad(Some(lease(Some("a"), 8, 3_000))));
-    assert_eq!(a.stands().0, State::TakingBack);
-    a.hears(&Event::LeaseHad(9));
-    a.hears(&Event::Opened(Opening::default()));
-    assert_eq!(a.stands().0, State::Normal);
 }
 
 #[test]
@@ -259,30 +226,6 @@ fn nobody_takes_over_while_automatic_moves_are_paused() {
     let over = LeaseView { is_over: true, ..lease(Some("a"), 7, 2_500) };
     let done = b.later(3_000).sees(over);
     assert!(done.contains(&ask(Right::Free, 7, Some("a"))), "resumed, it goes on: {done:?}");
-}
-
-#[test]
-fn a_home_node_that_was_failed_over_stays_idle_until_fallback() {
-    let mut a = Node::serving("a");
-    a.later(500).sees_also(lease(Some("a"), 7, 2_000), gives_order(OrderKind::Failover, "o1"));
-    a.hears(&Event::Frozen);
-    a.hears(&Event::HandedOver(8));
-    a.hears(&Event::PassedOn);
-    assert_eq!(a.stands(), (State::Idle, Reason::OnAdminRequest));
-    let idle = |sighting: &mut Sighting| sighting.is_idle = true;
-    a.later(5_000).sees_also(lease(Some("b"), 9, 9_000), idle);
-    let done = a.hears(&Event::LockHad(Some(lease(Some("b"), 9, 9_000))));
-    assert!(done.contains(&Action::DropLock), "not even when its twin is gone: {done:?}");
-    // Its twin gave the lease back and nobody serves: fallback is heeded by the home node itself.
-    let free = lease(None, 9, 0);
-    let done = a.later(3_000).sees_also(free.clone(), |sighting| {
-        sighting.is_idle = true;
-        sighting.orders.push(order(OrderKind::Fallback, "o2", 30));
-    });
-    assert_eq!(answer(&done), Some(("o2", Ok("nobody serves the domain: its home node takes it"))));
-    assert!(done.contains(&Action::SeekLock), "{done:?}");
-    let done = a.hears(&Event::LockHad(Some(free)));
-    assert_eq!(done[0], ask(Right::Dead, 9, None), "{done:?}");
 }
 
 #[test]
@@ -368,57 +311,6 @@ fn a_standby_that_was_stopped_itself_looks_before_it_disturbs_anybody() {
 }
 
 #[test]
-fn orders_that_cannot_be_carried_out_are_refused_with_the_reason() {
-    let mut a = Node::serving("a");
-    let silent = |id: &'static str| {
-        move |sighting: &mut Sighting| {
-            sighting.twin = Some(TwinView { silent_ms: 4_000, ..fit_twin() });
-            sighting.orders.push(order(OrderKind::SwitchOver, id, 20));
-        }
-    };
-    let done = a.later(500).sees_also(lease(Some("a"), 7, 2_000), silent("o1"));
-    assert_eq!(refusal(&done), "node b has been silent for 4000 ms");
-    let done = a.later(500).sees_also(lease(Some("a"), 7, 2_500), silent("o1"));
-    assert_eq!(answer(&done), None, "the same order is answered once");
-    let done = a.later(500).sees_also(lease(Some("a"), 7, 3_000), |sighting| {
-        sighting.orders.push(order(OrderKind::Failover, "o2", 5_000));
-    });
-    assert!(refusal(&done).starts_with("given before node a began to serve in epoch 7"), "{done:?}");
-
-    let alone = super::super::Terms { twin: None, ..terms("a") };
-    let mut single = Node::serving("a");
-    single.pair.terms = alone;
-    let done = single.later(500).sees_also(lease(Some("a"), 7, 2_000), gives_order(OrderKind::SwitchOver, "o3"));
-    assert_eq!(refusal(&done), "there is no twin: no [pair] is configured");
-}
-
-#[test]
-fn a_holder_that_heeds_no_orders_is_failed_over_by_force() {
-    let mut b = Node::standing_by("b");
-    let old = |sighting: &mut Sighting| sighting.orders.push(order(OrderKind::Failover, "o1", 5_100));
-    let done = b.later(500).sees_also(lease(Some("a"), 7, 2_500), old);
-    assert_eq!(done[0], ask(Right::Silent { epoch: 7, expires_ms: 2_500 }, 7, Some("a")), "{done:?}");
-    b.hears(&Event::LeaseHad(8));
-    let done = b.hears(&Event::Opened(Opening::default()));
-    assert_eq!(answer(&done), Some(("o1", Ok("node b serves in epoch 8"))));
-}
-
-#[test]
-fn a_stopped_holder_hands_over_or_ends_in_good_order() {
-    let mut a = Node::serving("a");
-    a.later(500).sees(lease(Some("a"), 7, 2_000));
-    assert_eq!(a.hears(&Event::Stop)[0], Action::Freeze);
-    a.hears(&Event::Frozen);
-    a.hears(&Event::HandedOver(8));
-    assert!(a.hears(&Event::PassedOn).contains(&Action::Finish));
-
-    let mut alone = Node::serving("a");
-    alone.later(500).sees_also(lease(Some("a"), 7, 2_000), |sighting| sighting.twin = None);
-    assert_eq!(alone.hears(&Event::Stop)[0], Action::End);
-    assert!(alone.hears(&Event::Ended).contains(&Action::Finish));
-}
-
-#[test]
 fn a_lease_whose_answer_was_lost_is_asked_for_again_and_counts_as_a_takeover() {
     let mut b = Node::standing_by("b");
     b.later(300).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
@@ -492,21 +384,4 @@ fn a_node_that_is_to_stop_does_not_wait_for_ever_to_hear_whose_the_lease_is() {
     assert!(!a.hears(&Event::Tick).contains(&Action::Finish), "its lease may still be good");
     let done = a.later(2_000).hears(&Event::Tick);
     assert!(done.contains(&Action::Cut) && done.contains(&Action::Finish), "{done:?}");
-}
-
-#[test]
-fn a_reign_that_cannot_open_is_moved_by_an_order_also_while_automatic_moves_are_paused() {
-    let mut b = Node::standing_by("b");
-    b.later(300).hears(&Event::LockHad(Some(lease(Some("a"), 7, 2_000))));
-    b.hears(&Event::LeaseHad(8));
-    b.hears(&Event::Detached("no server".into()));
-    for _ in 0..8 {
-        let done = b.later(500).sees_also(lease(Some("b"), 8, 0), |sighting| sighting.is_paused = true);
-        assert!(!done.contains(&Action::Freeze), "{done:?}");
-    }
-    let done = b.sees_also(lease(Some("b"), 8, 0), |sighting| {
-        sighting.is_paused = true;
-        sighting.orders = vec![order(OrderKind::SwitchOver, "1", 100)];
-    });
-    assert!(done.contains(&Action::Freeze), "{done:?}");
 }
