@@ -76,7 +76,7 @@ fn main() {
             a_silent_lease_is_taken_if_it_is_still_as_it_was_seen,
             of_eight_who_find_a_lease_silent_one_gets_it,
             a_new_epoch_exceeds_what_was_seen_elsewhere,
-            what_is_handed_over_is_taken_up_in_its_epoch,
+            what_is_handed_over_is_taken_up_with_all_that_came_along,
             only_the_holder_hands_over,
             the_target_finds_all_that_was_written_before,
             what_is_handled_moves_with_the_group;

@@ -48,11 +48,15 @@ pub(crate) async fn a_node_is_seen_as_it_last_beat(place: Arc<Place>) {
     pause().await;
     twin.beat(&NodeBeat { http: None, is_paused: true, ..beat("b") }, &[]).await.expect("written");
     let nodes = twin.nodes().await.expect("answers");
+    // The database's clock may move between the two columns of one statement.
     let [a, b] = &nodes[..] else { panic!("{nodes:?}") };
     assert_eq!((a.node.as_str(), a.incarnation.as_str(), a.pid, a.version.as_str()), ("a", "first", 4711, "0.1.0"));
     assert_eq!((a.schema, a.http.as_deref(), a.is_paused), (SqlStore::SCHEMA, Some("127.0.0.1:8080"), false));
     assert_eq!((b.node.as_str(), b.http.as_deref(), b.is_paused), ("b", None, true));
-    assert!(a.started_ms == a.beat_ms && a.silent_ms >= 29 && a.silent_ms > b.silent_ms, "{nodes:?}");
+    assert!(
+        (0..1_000).contains(&(a.beat_ms - a.started_ms)) && a.silent_ms >= 29 && a.silent_ms > b.silent_ms,
+        "{nodes:?}"
+    );
     assert!(b.silent_ms < 5_000, "{nodes:?}");
 
     store.beat(&beat("a"), &[]).await.expect("written");
@@ -243,6 +247,7 @@ pub(crate) async fn what_is_passed_on_arrives_whole_or_not_yet(place: Arc<Place>
         assert_eq!(twin.hand_over(&back).await.expect("answers"), Some(epoch));
         assert_eq!(store.passed_on(SERVICE, epoch).await.expect("answers"), PassedOn::Nothing, "none is expected");
     }
-    let taken = store.acquire(&ask("a", 60_000, Right::Own { epoch })).await.expect("answers");
+    let lock = store.session_lock(SERVICE).await.expect("answers").expect("free");
+    let taken = store.acquire(&ask("a", 60_000, Right::Dead(&lock))).await.expect("answers");
     assert!(matches!(taken, Acquired::Lease(_)), "{taken:?}");
 }

@@ -111,15 +111,13 @@ pub(crate) async fn a_new_epoch_exceeds_what_was_seen_elsewhere(place: Arc<Place
     assert_eq!(epoch_of(above("b", silent(&seen(&store).await), 4)).await, Epoch(12));
     let lock = store.session_lock(SERVICE).await.expect("answers").expect("free");
     assert_eq!(epoch_of(above("c", Right::Dead(&lock), 12)).await, Epoch(13));
-    let own = Right::Own { epoch: Epoch(13) };
-    assert_eq!(epoch_of(above("c", own, 13)).await, Epoch(13), "the highest epoch seen is this one");
-    assert_eq!(epoch_of(above("c", own, 20)).await, Epoch(21), "the database went back meanwhile");
+    assert_eq!(epoch_of(above("c", Right::Dead(&lock), 20)).await, Epoch(21), "the database went back meanwhile");
     let held = seen(&store).await;
     assert_eq!((held.epoch, held.fence_epoch), (Epoch(21), Epoch(21)));
     store.append(&fence(Epoch(21), 0), &[], Marks::default()).await.expect("ours");
 }
 
-pub(crate) async fn what_is_handed_over_is_taken_up_in_its_epoch(place: Arc<Place>) {
+pub(crate) async fn what_is_handed_over_is_taken_up_with_all_that_came_along(place: Arc<Place>) {
     let (store, twin) = (place.store().await, place.store().await);
     let epoch = reign(&store).await;
     store.append(&fence(epoch, 0), &[fact(created(RoomConfig::default()))], marked(0)).await.expect("ours");
@@ -132,21 +130,13 @@ pub(crate) async fn what_is_handed_over_is_taken_up_in_its_epoch(place: Arc<Plac
     assert!(!store.renew(SERVICE, "a", epoch, 60_000).await.expect("answers"));
     store.release(SERVICE, "a", epoch).await.expect("answers");
 
-    for (node, right) in [
-        ("a", Right::Free),
-        ("a", Right::Own { epoch }),
-        ("a", Right::Own { epoch: Epoch(2) }),
-        ("b", Right::Own { epoch }),
-        ("c", Right::Own { epoch: Epoch(2) }),
-    ] {
-        assert_eq!(take(&twin, node, right).await, None, "{node} {right:?}");
-    }
-    let taken = take(&twin, "b", Right::Own { epoch: Epoch(2) }).await;
-    let expected = Lease { epoch: Epoch(2), before: Epoch(2), seq: 1, mark: 7, inbound: Some("cafe:12+14".into()) };
-    assert_eq!(taken, Some(expected.clone()));
-    assert_eq!(take(&twin, "b", Right::Own { epoch: Epoch(2) }).await, Some(expected), "twice is as good as once");
-    twin.append(&fence(Epoch(2), 1), &[fact(Record::Unlocked)], Marks::default()).await.expect("the target's");
-    assert!(twin.renew(SERVICE, "b", Epoch(2), 60_000).await.expect("answers"));
+    assert_eq!(take(&twin, "a", Right::Free).await, None, "the giver has to wait as anybody has");
+    let lock = twin.session_lock(SERVICE).await.expect("answers").expect("free");
+    let taken = take(&twin, "b", Right::Dead(&lock)).await;
+    let expected = Lease { epoch: Epoch(3), before: Epoch(2), seq: 1, mark: 7, inbound: Some("cafe:12+14".into()) };
+    assert_eq!(taken, Some(expected));
+    twin.append(&fence(Epoch(3), 1), &[fact(Record::Unlocked)], Marks::default()).await.expect("the target's");
+    assert!(twin.renew(SERVICE, "b", Epoch(3), 60_000).await.expect("answers"));
 }
 
 pub(crate) async fn only_the_holder_hands_over(place: Arc<Place>) {
@@ -190,9 +180,11 @@ pub(crate) async fn the_target_finds_all_that_was_written_before(place: Arc<Plac
     };
     tokio::time::sleep(Duration::from_millis(100)).await;
     let next = store.hand_over(&HandOver { mark: None, ..TWIN_GETS_IT }).await.expect("answers").expect("ours");
-    let lease = take(&twin, "b", Right::Own { epoch: next }).await.expect("handed over");
+    let lock = twin.session_lock(SERVICE).await.expect("answers").expect("free");
+    let lease = take(&twin, "b", Right::Dead(&lock)).await.expect("handed over");
     let (written, by) = writer.await.expect("no panic");
-    assert_eq!((lease.seq, lease.epoch, lease.mark), (written, by, 0));
+    assert_eq!((lease.seq, lease.before, lease.mark), (written, next, 0));
+    assert!((next..=lease.epoch).contains(&by), "{by:?}");
     assert_eq!(load(&twin, &hall()).await.expect("a room").last_seq, Seq(written - 1));
 }
 

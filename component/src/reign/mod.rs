@@ -4,10 +4,12 @@
 //! Here it is decided what starts after what: the stream attaches, what may not have been heard is repeated, what a
 //! predecessor left is handled, and only then what is new.
 
+mod court;
 mod dispatch;
 mod expiry;
 mod level;
 mod lobby;
+mod news;
 mod passed;
 mod sweep;
 mod task;

@@ -24,20 +24,11 @@ const TAKE_SILENT: Statement = Statement::on(
     "UPDATE muc_lease SET owner_txt = ?, epoch = epoch + 1, expires_ms = {now_ms} + ?
      WHERE name_txt = ? AND epoch = ? AND expires_ms = ?",
 );
-const TAKE_OWN: Statement = Statement::on(
-    LEASE,
-    "UPDATE muc_lease SET owner_txt = ?, expires_ms = {now_ms} + ? WHERE name_txt = ? AND owner_txt = ? AND epoch = ?",
-);
 const OVERTAKE: Statement = Statement::on(LEASE, "UPDATE muc_lease SET epoch = ? WHERE name_txt = ?");
 /// Hits the row in any case, which locks it: waits for the old owner's last write, and lets none in after it.
 const RAISE: Statement = Statement::on(
     FENCE,
     "UPDATE muc_fence SET epoch = CASE WHEN epoch < ? THEN ? ELSE epoch + 1 END WHERE name_txt = ?",
-);
-/// As [`RAISE`] where the epoch may be reached already.
-const REACH: Statement = Statement::on(
-    FENCE,
-    "UPDATE muc_fence SET epoch = CASE WHEN epoch <= ? THEN ? ELSE epoch + 1 END WHERE name_txt = ?",
 );
 
 /// A lease in hand.
@@ -101,17 +92,11 @@ pub enum Right<'a> {
         /// As it was seen.
         expires_ms: i64,
     },
-    /// It is the asker's already: handed over. Only taken up, in the same epoch.
-    Own {
-        /// The reign it was handed over for.
-        epoch: Epoch,
-    },
 }
 
 impl SqlStore {
     /// Takes the lease where `ask.right` holds, and in the same transaction ends the epoch before: the new one exceeds
-    /// that of the lease, that of the fence and `ask.above`. One handed over keeps its epoch, unless the database went
-    /// back behind it.
+    /// that of the lease, that of the fence and `ask.above`.
     pub async fn acquire(&self, ask: &Ask<'_>) -> Result<Acquired, StoreError> {
         self.bounded(async { run(&mut self.keeper().await?, ask).await }).await
     }
@@ -162,10 +147,6 @@ async fn take(session: &mut Session, ask: &Ask<'_>, before: Epoch) -> Result<boo
             let values = [node.into(), ttl.into(), name.into(), epoch.0.into(), expires_ms.into()];
             session.execute(TAKE_SILENT, &values).await?
         }
-        Right::Own { epoch } => {
-            let values = [node.into(), ttl.into(), name.into(), node.into(), epoch.0.into()];
-            session.execute(TAKE_OWN, &values).await?
-        }
     };
     Ok(taken == 1)
 }
@@ -174,13 +155,9 @@ async fn take(session: &mut Session, ask: &Ask<'_>, before: Epoch) -> Result<boo
 async fn end_epoch_before(session: &mut Session, ask: &Ask<'_>) -> Result<Lease, StoreError> {
     let name = ask.name;
     let taken = lease::see(session, name).await?.ok_or_else(|| gone(LEASE, name))?.epoch;
-    let (raise, is_behind) = match ask.right {
-        Right::Own { .. } => (REACH, taken < ask.above),
-        Right::Free | Right::Dead(_) | Right::Silent { .. } => (RAISE, taken <= ask.above),
-    };
     let before = lease::place(session, name).await?.ok_or_else(|| gone(FENCE, name))?.epoch;
-    let wanted = if is_behind { ask.above.0 + 1 } else { taken.0 };
-    session.execute(raise, &[wanted.into(), wanted.into(), name.into()]).await?;
+    let wanted = if taken <= ask.above { ask.above.0 + 1 } else { taken.0 };
+    session.execute(RAISE, &[wanted.into(), wanted.into(), name.into()]).await?;
     let place = lease::place(session, name).await?.ok_or_else(|| gone(FENCE, name))?;
     if place.epoch != taken {
         session.execute(OVERTAKE, &[place.epoch.0.into(), name.into()]).await?;

@@ -26,7 +26,7 @@ pub struct HandOver<'a> {
     pub node: &'a str,
     /// The reign that ends.
     pub epoch: Epoch,
-    /// Who gets it, to take it up with [`super::Right::Own`].
+    /// Who gets it, and takes it up in an epoch of its own.
     pub to: &'a str,
     /// How long the target has for that, before the lease is anybody's.
     pub ttl_ms: u64,

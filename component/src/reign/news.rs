@@ -1,0 +1,47 @@
+//! What a reign tells the pair by itself: how its stream stands, and whether commits go through.
+
+use tandem_muc_core::pair::Level;
+use tokio::sync::{mpsc, watch};
+
+use super::News;
+use crate::journal::Health;
+use crate::stream::StreamState;
+
+/// The news of a state of the stream, if there is any.
+pub(super) fn news_of(state: &StreamState) -> Option<News> {
+    match state {
+        StreamState::Connecting { last_trouble: Some(trouble) } => Some(News::Detached(trouble.to_string())),
+        StreamState::Attached { relay: Some(_), .. } => Some(News::Attached(Level::Relay)),
+        StreamState::Attached { relay: None, .. } => Some(News::Attached(Level::Bare)),
+        StreamState::Outdated { highest } => Some(News::Outdated(i64::try_from(*highest).unwrap_or(i64::MAX))),
+        StreamState::Connecting { last_trouble: None } | StreamState::Closed => None,
+    }
+}
+
+/// Tells each change of the stream.
+pub(super) async fn tell_stream(mut state: watch::Receiver<StreamState>, news: mpsc::UnboundedSender<News>) {
+    loop {
+        let told = news_of(&state.borrow_and_update());
+        if told.is_some_and(|told| news.send(told).is_err()) || state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells trouble with commits, and its end.
+pub(super) async fn tell_health(mut health: watch::Receiver<Health>, news: mpsc::UnboundedSender<News>) {
+    let mut was_away = false;
+    loop {
+        let told = match *health.borrow_and_update() {
+            Health::Fine => std::mem::take(&mut was_away).then_some(News::Commits(None)),
+            Health::Late | Health::Away => {
+                was_away = true;
+                Some(News::Commits(Some("the database takes no commits".to_owned())))
+            }
+            Health::Over { by } => Some(News::Fenced(by.0)),
+        };
+        if told.is_some_and(|told| news.send(told).is_err()) || health.changed().await.is_err() {
+            return;
+        }
+    }
+}
