@@ -71,7 +71,7 @@ impl Desk {
             limits: Limits::default(),
         };
         let epoch = lease.epoch.0.unsigned_abs();
-        let claim = Claim { epoch, node: "a".to_owned(), database: "db-1".to_owned() };
+        let claim = Claim { epoch, node: "a".to_owned(), database: "db-1".to_owned(), relays: 1 };
         let (stream, inbound) = Stream::reign(config, Pace::default(), Reign { claim, ..Reign::of_epoch(epoch) });
         let (notice, notices) = mpsc::unbounded_channel();
         let (stop, stops) = watch::channel(false);

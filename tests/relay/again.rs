@@ -14,7 +14,7 @@ async fn node(stage: &Stage) -> (StreamHandle, mpsc::Receiver<Received>) {
         secret: SecretString::from(SECRET),
         limits: Limits::default(),
     };
-    let claim = Claim { epoch: 3, node: "a".to_owned(), database: "db-1".to_owned() };
+    let claim = Claim { epoch: 3, node: "a".to_owned(), database: "db-1".to_owned(), relays: 1 };
     let reign = Reign { claim, gate: Gate::always_open(), handled: None, warm: None };
     let pace = Pace { pause_min: Duration::from_millis(20), ..Pace::default() };
     let (stream, inbound) = Stream::reign(config, pace, reign);

@@ -43,6 +43,27 @@ async fn what_waits_too_long_is_answered_unless_nothing_may_answer_it() {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_left_for_good_leaves_its_place_in_the_server_unless_it_is_the_only_one() {
+    let mut stage = Stage::start_with("[limits]\nheld_seconds = 1\n", pace()).await;
+    let mut node = Peer::standby(&stage.address).await;
+    node.attach_to_one_of(2, "a", 1).await;
+    drop(node);
+    stage.until(|seen| seen.holder.is_none()).await;
+    stage.inject(1..=1);
+    let said = stage.heard("</stream:stream>").await;
+    assert!(said.contains("id='m1'><error "), "answered before it goes: {said}");
+    stage.until(|seen| seen.server.is_none()).await;
+    let (mut next, attached) = Peer::holder(&stage.address, "b", 2).await;
+    assert_eq!(attribute(&attached, "bounced").as_deref(), Some("1"));
+    stage.inject(2..=2);
+    assert_eq!(next.ids(1).await, ["m2"]);
+    drop(next);
+    stage.until(|seen| seen.holder.is_none()).await;
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(stage.seen().server.is_some(), "the only relay there is keeps its place");
+}
+
+#[tokio::test]
 async fn too_many_push_out_the_oldest() {
     let mut stage = Stage::start_with("[limits]\nheld_stanzas = 100\n", pace()).await;
     let (node, _) = Peer::holder(&stage.address, "a", 1).await;

@@ -75,6 +75,15 @@ impl Peer {
         self.hear().await
     }
 
+    /// The same with so many relays for the domain.
+    pub(super) async fn attach_to_one_of(&mut self, relays: usize, node: &str, epoch: u64) -> String {
+        self.say(&format!(
+            "<attach xmlns='urn:tandem-muc:relay:0' epoch='{epoch}' node='{node}' database='db-1' relays='{relays}'/>"
+        ))
+        .await;
+        self.hear().await
+    }
+
     pub(super) async fn ack(&mut self, numbers: &str) {
         self.say(&format!("<ack xmlns='urn:tandem-muc:relay:0' numbers='{numbers}'/>")).await;
     }

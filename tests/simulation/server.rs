@@ -191,7 +191,7 @@ impl World {
                 Action::Refuse(link, refusal) => self.down_link(link, Down::Refused(refusal)),
                 Action::Close(link, _) => self.down_link(link, Down::Closed),
                 Action::Bounce(Carried::Stanza(inbound)) => self.bounce(&inbound, Condition::RemoteServerTimeout),
-                Action::Reach | Action::Bounce(Carried::Mark(..)) | Action::Holding { .. } => {}
+                Action::Reach | Action::Detach | Action::Bounce(Carried::Mark(..)) | Action::Holding { .. } => {}
             }
         }
         while let Some(line) = self.holding_line()

@@ -38,6 +38,7 @@ impl Task {
             epoch: grant.lease.epoch.0.unsigned_abs(),
             node: setup.node.clone(),
             database: setup.database.clone(),
+            relays: setup.stream.relays.len(),
         };
         let reign = crate::stream::Reign {
             claim,

@@ -44,6 +44,8 @@ pub(super) struct Domain {
     links: u64,
     newcomers: mpsc::Receiver<Newcomer>,
     server: Option<Server>,
+    /// One that is left, and until when its last bytes may take.
+    parting: Option<(Server, Instant)>,
     reaching: Option<Reaching>,
     /// The attempt was begun after it could be polled in this round.
     has_begun: bool,
@@ -84,6 +86,7 @@ impl Domain {
             links: 0,
             newcomers,
             server: None,
+            parting: None,
             reaching: None,
             has_begun: false,
             actions: Vec::new(),
@@ -227,6 +230,7 @@ impl Domain {
         for node in self.nodes.iter_mut().filter(|node| node.is_open()) {
             node.write(self.now, cx);
         }
+        self.part(cx);
         let Some(server) = &mut self.server else { return false };
         let had_room = server.has_room();
         server.write(self.now, cx);

@@ -50,6 +50,7 @@ fn attach(raw: &Raw<'_>, attributes: &Attributes<'_, '_>) -> Option<Attach> {
         node: attributes.text("node").filter(|name| is_word(name))?,
         database: attributes.text("database").filter(|id| is_word(id))?,
         handled,
+        has_others: attributes.value("relays").is_some_and(|relays: u32| relays > 1),
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Claim {
     pub node: String,
     /// The identity of its database.
     pub database: String,
+    /// How many relays the domain has; a relay that is one of several does not wait for ever for a node to come back.
+    pub relays: usize,
 }
 
 /// What a relay says to a node it attaches.
@@ -95,7 +97,7 @@ pub(super) async fn attach(
     escape_attr(&claim.node, &mut text);
     text.push_str("' database='");
     escape_attr(&claim.database, &mut text);
-    text.push_str("'><handled boot='");
+    let _ = write!(text, "' relays='{}'><handled boot='", claim.relays);
     escape_attr(boot, &mut text);
     let _ = write!(text, "' numbers='{handled}'/></attach>");
     let answer = async {

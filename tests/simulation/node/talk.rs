@@ -51,7 +51,8 @@ impl Brain {
         let node = super::NAMES[self.nth].to_owned();
         let Some(reign) = &self.reign else { return };
         let handled = reign.stored_boot.clone().map(|boot| (boot, reign.stored.clone()));
-        let attach = Attach { epoch: reign.epoch.unsigned_abs(), node, database: "one".into(), handled };
+        let attach =
+            Attach { epoch: reign.epoch.unsigned_abs(), node, database: "one".into(), handled, has_others: false };
         self.deeds.push(Deed::Write(stream, Up::Attach(attach)));
     }
 

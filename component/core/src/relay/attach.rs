@@ -45,7 +45,7 @@ impl<T: Clone> Relay<T> {
 
     /// From now `link` holds the domain, and nobody else speaks.
     fn install(&mut self, now: Moment, link: Link, attach: Attach, out: &mut Vec<Action<T>>) {
-        let Attach { epoch, node, database, handled } = attach;
+        let Attach { epoch, node, database, handled, has_others } = attach;
         if let Some((_, numbers)) = handled.filter(|(boot, _)| *boot == self.boot) {
             self.held.forget(&numbers);
         }
@@ -54,6 +54,7 @@ impl<T: Clone> Relay<T> {
             (self.said, self.proven) = (None, None);
             self.database = Some(database);
         }
+        self.has_others = has_others;
         let replaced = self.release(now);
         if let Some(old) = replaced.as_ref().filter(|old| old.link != link) {
             self.forget(old.link);

@@ -62,6 +62,8 @@ pub struct Attach {
     pub database: String,
     /// Of which boot it has handled what.
     pub handled: Option<(String, Numbers)>,
+    /// Whether the domain has other relays, so that stanzas find another way where this one is detached.
+    pub has_others: bool,
 }
 
 /// What is to be done.
@@ -69,6 +71,8 @@ pub struct Attach {
 pub enum Action<T> {
     /// Open the stream to the server; [`Event::ServerUp`] or [`Event::ServerDown`] answers.
     Reach,
+    /// Close the stream to the server: nobody comes here, and what the server has finds another way. Nothing answers.
+    Detach,
     /// Tell this node that it holds the domain; what [`super::Relay::forward`] gives comes behind it.
     Welcome(Link, Welcome),
     /// Tell this node why it does not; it stays linked.

@@ -73,6 +73,8 @@ pub struct Relay<T> {
     /// Since when nobody holds the domain that somebody held.
     free_since: Option<Moment>,
     bounced_since: u64,
+    /// Whether whoever attached last has other relays to be reached by.
+    has_others: bool,
     counts: Counts,
     is_stopping: bool,
 }
@@ -117,6 +119,7 @@ impl<T: Clone> Relay<T> {
             server: Server::default(),
             free_since: None,
             bounced_since: 0,
+            has_others: false,
             counts: Counts::default(),
             is_stopping: false,
         }
@@ -171,7 +174,7 @@ impl<T: Clone> Relay<T> {
     /// When the relay wants its next [`Event::Tick`].
     pub fn wake(&self) -> Option<Moment> {
         let bounce_at = self.held.oldest().and_then(|oldest| self.ends_at(oldest));
-        [bounce_at, self.server.retry_at()].into_iter().flatten().min()
+        [bounce_at, self.server.retry_at(), self.detaches_at()].into_iter().flatten().min()
     }
 
     fn closed(&mut self, now: Moment, link: Link, out: &mut Vec<Action<T>>) {
@@ -262,6 +265,9 @@ impl<T: Clone> Relay<T> {
             let Some(kept) = self.held.take_first() else { break };
             self.bounce(kept, out);
         }
+        if self.detaches_at().is_some_and(|at| at <= now) {
+            self.detach(out);
+        }
         if self.server.take_retry(now) {
             out.push(Action::Reach);
         }
@@ -269,16 +275,25 @@ impl<T: Clone> Relay<T> {
 
     /// When waiting ends for a stanza; it does not while somebody holds the domain, or nobody could be told.
     fn ends_at(&self, kept: &Kept<T>) -> Option<Moment> {
-        let up_since = self.server.up_since().filter(|_| self.holder.is_none())?;
-        let from = kept.since.max(up_since).max(self.free_since.unwrap_or_default());
+        let from = kept.since.max(self.left_since()?);
         Some(Moment(from.0.saturating_add(self.bounds.wait_ms)))
+    }
+
+    /// Since when nobody holds the domain while the server is there.
+    fn left_since(&self) -> Option<Moment> {
+        let up_since = self.server.up_since().filter(|_| self.holder.is_none())?;
+        Some(up_since.max(self.free_since.unwrap_or_default()))
+    }
+
+    fn bounce_all(&mut self, out: &mut Vec<Action<T>>) {
+        while let Some(kept) = self.held.take_first() {
+            self.bounce(kept, out);
+        }
     }
 
     /// The end: whatever is kept is answered, every node is told.
     fn stopped(&mut self, out: &mut Vec<Action<T>>) {
-        while let Some(kept) = self.held.take_first() {
-            self.bounce(kept, out);
-        }
+        self.bounce_all(out);
         self.holder = None;
         self.close_all(&Closing::Stopping, out);
     }

@@ -69,6 +69,11 @@ impl Server {
         self.retry_at().is_some_and(|at| at <= now) && self.begin()
     }
 
+    /// The stream is closed by us, and not opened again before it is wanted.
+    fn leave(&mut self) {
+        *self = Server::default();
+    }
+
     fn up(&mut self, now: Moment) {
         self.state = State::Up { since: now };
     }
@@ -92,6 +97,20 @@ impl<T: Clone> Relay<T> {
         for (link, attach) in std::mem::take(&mut self.waiting) {
             self.attach(now, link, attach, out);
         }
+    }
+
+    /// When a relay that nobody comes to, of a domain that has others, gives up its place in the server: it has waited
+    /// as long as it may hold a stanza. A server that knows several ways to a domain would go on to use this one.
+    pub(super) fn detaches_at(&self) -> Option<Moment> {
+        let since = self.left_since().filter(|_| self.has_others && !self.is_stopping)?;
+        Some(Moment(since.0.saturating_add(self.bounds.wait_ms)))
+    }
+
+    /// What is kept is answered first, while it can be; who attaches next has the server reached for anew.
+    pub(super) fn detach(&mut self, out: &mut Vec<Action<T>>) {
+        self.bounce_all(out);
+        self.server.leave();
+        out.push(Action::Detach);
     }
 
     /// Nothing that is kept is forgotten; who held the domain has to attach anew, and so knows that what it said last

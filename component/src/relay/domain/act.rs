@@ -1,5 +1,6 @@
 //! What the engine wants done, and a line in the log for each decision.
 
+use std::task::Context;
 use std::time::Duration;
 
 use tandem_muc_core::relay::{Action, Link, Reason, Refusal, Welcome};
@@ -18,6 +19,7 @@ impl Domain {
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Reach => self.reach(),
+                Action::Detach => self.detach(),
                 Action::Welcome(link, welcome) => self.welcome(link, &welcome),
                 Action::Refuse(link, refusal) => self.refuse(link, &refusal),
                 Action::Close(link, why) => {
@@ -77,6 +79,28 @@ impl Domain {
                 Err(_) => Err(format!("the server did not answer within {} ms", patience.as_millis())),
             }
         }));
+    }
+
+    fn detach(&mut self) {
+        let Some(server) = self.server.take() else { return };
+        warn!(
+            domain = self.stream.domain,
+            server = server.address,
+            "relay: no node came back; detached from the server, which knows other ways to the domain"
+        );
+        self.parting = Some((server, self.now + self.pace.settle));
+    }
+
+    /// Sees a server out that is not needed any more: the last answers, then the goodbye.
+    pub(super) fn part(&mut self, cx: &mut Context<'_>) {
+        let now = self.now;
+        let Some((server, until)) = &mut self.parting else { return };
+        server.write(now, cx);
+        if (server.out.waiting() == 0 || server.out.is_closed() || now >= *until)
+            && let Some((server, _)) = self.parting.take()
+        {
+            tokio::spawn(crate::stream::leave(server.into_socket()));
+        }
     }
 
     fn node(&mut self, link: Link) -> Option<&mut Node> {

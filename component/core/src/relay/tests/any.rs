@@ -107,7 +107,8 @@ impl World {
             Step::Attach { link, name, epoch, database, handled } => {
                 let handled = Some(("boot".to_owned(), self.given_out(&handled)));
                 let database = if database == 0 { "other" } else { "db" }.to_owned();
-                let attach = Attach { epoch, node: format!("n{name}"), database, handled };
+                let attach =
+                    Attach { epoch, node: format!("n{name}"), database, handled, has_others: epoch.is_multiple_of(2) };
                 self.on(Event::Attach(Link(link), attach));
             }
             Step::Ack(link, picks) => {
@@ -178,6 +179,7 @@ impl World {
         }
         let mut handled = Numbers::default();
         let before = self.bench.relay.counts();
+        let is_up = self.bench.relay.is_server_up();
         for action in self.bench.on(event) {
             match action {
                 Action::Reach => {
@@ -207,6 +209,10 @@ impl World {
                     }
                 }
                 Action::Holding { .. } => {}
+                Action::Detach => {
+                    assert!(is_up && self.reign.is_none() && !self.is_opening, "it is needed, or not there");
+                    assert_eq!(self.bench.relay.held(), (0, 0), "what is kept could not be answered any more");
+                }
             }
         }
         // Whatever is dropped is the oldest that may not be answered, so what is held tells which.

@@ -12,7 +12,7 @@ struct Bench {
 }
 
 fn node(name: &str, epoch: u64) -> Attach {
-    Attach { epoch, node: name.to_owned(), database: "db".to_owned(), handled: None }
+    Attach { epoch, node: name.to_owned(), database: "db".to_owned(), handled: None, has_others: false }
 }
 
 fn numbers(text: &str) -> Numbers {
@@ -129,6 +129,31 @@ fn a_node_that_attaches_need_not_wait_for_the_pause() {
     bench.on(Event::Opened(Link(9)));
     assert_eq!(bench.on(Event::Attach(Link(9), node("a", 5))), [Action::Reach]);
     assert_eq!(bench.relay.wake(), None, "and then there is none");
+}
+
+#[test]
+fn one_of_several_relays_gives_up_its_place_when_nobody_comes_back_and_takes_it_again_when_somebody_does() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.on(Event::Attach(Link(1), Attach { has_others: true, ..node("a", 5) }));
+    bench.on(Event::ServerUp);
+    assert!(!bench.after(100_000).contains(&Action::Detach), "somebody is there");
+    bench.on(Event::Closed(Link(1)));
+    bench.after(29_000);
+    bench.stanzas(1);
+    assert_eq!(bench.relay.wake(), Some(Moment(bench.now.0 + 1_000)));
+    assert_eq!(bench.after(1_000), [Action::Bounce(1), Action::Detach], "answered while it can be");
+    assert_eq!((bench.relay.is_server_up(), bench.relay.wake()), (false, None));
+    bench.on(Event::Opened(Link(9)));
+    assert_eq!(bench.on(Event::Attach(Link(9), node("b", 6))), [Action::Reach]);
+    assert_eq!(welcomes(&bench.on(Event::ServerUp))[0].bounced, 1);
+}
+
+#[test]
+fn the_only_relay_keeps_its_place() {
+    let mut bench = Bench::attached(Bounds::default());
+    bench.on(Event::Closed(Link(1)));
+    assert_eq!((bench.after(100_000), bench.relay.wake()), (Vec::new(), None));
+    assert!(bench.relay.is_server_up());
 }
 
 #[test]
