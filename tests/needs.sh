@@ -38,6 +38,7 @@ test)
     need_build
     need_python
     need python3-pytest - have_module pytest
+    need python3-aioxmpp - have_module aioxmpp
     need sqlite3 - command -v sqlite3
     need_prosody
     need_ejabberd
