@@ -40,6 +40,7 @@ test)
     need python3-pytest - have_module pytest
     need python3-aioxmpp - have_module aioxmpp
     need sqlite3 - command -v sqlite3
+    need iproute2 - command -v ip
     need_prosody
     need_ejabberd
     need_postgres

@@ -15,6 +15,7 @@ from harness.client import Client  # noqa: E402
 from harness.component import Component  # noqa: E402
 from harness.database import Postgresql, Sqlite  # noqa: E402
 from harness.ejabberd import Ejabberd  # noqa: E402
+from harness.network import Network, obstacle  # noqa: E402
 from harness.pair import Pair  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.prosody import Prosody  # noqa: E402
@@ -104,6 +105,16 @@ def relay():
     yield start
     for running in made:
         running.process.end()
+
+
+@pytest.fixture
+def network():
+    """Hosts `a` and `b` behind cables that can be pulled."""
+    if why := obstacle():
+        pytest.skip(why)
+    made = Network("a", "b")
+    yield made
+    made.end()
 
 
 @pytest.fixture

@@ -237,6 +237,7 @@ impl Driver {
                 standing,
                 epoch: self.engine.reigns(),
                 vitals: self.vitals.clone(),
+                gate: self.crown.as_ref().map(|crown| crown.keeper.gate()),
                 holder: self.engine.holder().map(str::to_owned),
                 level: self.level(),
                 has_store: self.has_store,

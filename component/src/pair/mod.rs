@@ -19,6 +19,7 @@ use tandem_muc_core::pair::{Level, Standing, Terms};
 use tokio::sync::watch;
 
 use crate::reign;
+use crate::stream::Gate;
 
 pub use driver::run;
 
@@ -61,6 +62,8 @@ pub struct Report {
     pub epoch: Option<i64>,
     /// The ends by which its health is seen, once it has opened.
     pub vitals: Option<reign::Vitals>,
+    /// What its words pass, while it reigns.
+    pub gate: Option<Gate>,
     /// Who has the lease.
     pub holder: Option<String>,
     /// How it is attached.
@@ -78,6 +81,7 @@ impl Report {
             standing: Standing::initial(),
             epoch: None,
             vitals: None,
+            gate: None,
             holder: None,
             level: None,
             has_store: true,

@@ -44,7 +44,8 @@ pub struct Pace {
     pub handshake: Duration,
     /// How long reaching the server may take. Default 5 s.
     pub reach: Duration,
-    /// A node that was told nothing for so long gets a sign of life. Default 15 s.
+    /// A node that was told nothing for so long gets a sign of life: it gives a silent relay up after three seconds.
+    /// Default 1 s.
     pub alive: Duration,
     /// A node of which nothing was heard for so long is gone. Default 60 s.
     pub silence: Duration,
@@ -63,7 +64,7 @@ impl Default for Pace {
         Pace {
             handshake: Duration::from_secs(5),
             reach: Duration::from_secs(5),
-            alive: Duration::from_secs(15),
+            alive: Duration::from_secs(1),
             silence: Duration::from_secs(60),
             stall: Duration::from_secs(30),
             settle: Duration::from_secs(1),

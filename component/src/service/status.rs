@@ -108,7 +108,7 @@ impl DomainStatus {
     /// `Ok` if it serves, or stands by while its twin does; else the sentence why not.
     pub fn verdict(&self) -> Result<String, String> {
         let report = self.report();
-        let Report { standing, epoch, vitals, holder, .. } = report;
+        let Report { standing, epoch, vitals, gate, holder, .. } = report;
         if report.is_over {
             return Err("ended".to_owned());
         }
@@ -135,6 +135,9 @@ impl DomainStatus {
         match (health, &*vitals.stream.borrow()) {
             (Health::Late | Health::Away, _) => Err("the store does not answer; words are held".to_owned()),
             (Health::Over { by }, _) => Err(format!("stepped down: epoch {} holds the fence", by.0)),
+            (Health::Fine, _) if gate.is_some_and(|gate| !gate.is_open()) => {
+                Err("the lease could not be renewed in time; words are held".to_owned())
+            }
             (Health::Fine, _) if !report.has_store => {
                 Err("the store does not answer; the lease is not renewed".to_owned())
             }

@@ -43,6 +43,11 @@ impl Gatekeeper {
     pub fn is_open(&self) -> bool {
         self.0.borrow().is_open()
     }
+
+    /// The end that words pass.
+    pub fn gate(&self) -> Gate {
+        Gate(self.0.subscribe())
+    }
 }
 
 impl Term {
@@ -59,7 +64,7 @@ impl Gate {
     }
 
     /// Whether words may pass now.
-    pub(super) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.0.borrow().is_open()
     }
 

@@ -73,6 +73,8 @@ pub struct Pace {
     pub mark_patience: Duration,
     /// A mark is sent at least this often, as a sign of life. Default 15 s.
     pub keepalive: Duration,
+    /// A relay, which gives a sign of life every second, is gone when nothing was heard of it for so long. Default 3 s.
+    pub relay_silence: Duration,
     /// The pause after a first failure to attach; it doubles up to 15 s. Default 500 ms.
     pub pause_min: Duration,
 }
@@ -86,6 +88,7 @@ impl Default for Pace {
             step_patience: Duration::from_secs(5),
             mark_patience: Duration::from_secs(10),
             keepalive: Duration::from_secs(15),
+            relay_silence: standby::SILENCE,
             pause_min: Duration::from_millis(500),
         }
     }

@@ -64,7 +64,8 @@ impl Reader {
     }
 
     fn patience(&self) -> Duration {
-        if self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
+        let is_bare = self.next.is_none();
+        if is_bare && self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
     }
 
     /// Passes on every whole stanza that was read.

@@ -248,7 +248,10 @@ impl Session {
             asides: self.asides.clone(),
             marks,
             pulse: Arc::clone(&pulse),
-            silence: self.pace.keepalive + self.pace.mark_patience,
+            silence: match relay {
+                Some(_) => self.pace.relay_silence,
+                None => self.pace.keepalive + self.pace.mark_patience,
+            },
             ledger: self.request.ledger.clone(),
             next: relay.map(|welcome| welcome.next),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::StreamConfig;
 use super::connect::{self, Attached};
@@ -17,6 +17,8 @@ use super::trouble::Cause;
 const KNOCK: Duration = Duration::from_secs(1);
 /// How often a relay hears that the standby lives.
 const ALIVE: Duration = Duration::from_secs(15);
+/// A relay gives a sign of life every second; one that gave none for so long is gone, or the way to it is.
+pub(super) const SILENCE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a server that was knocked at may take to hang up; one that does is not there.
 const LISTEN: Duration = Duration::from_millis(100);
@@ -134,20 +136,24 @@ async fn knock(server: &str) -> Result<(), String> {
     }
 }
 
-/// Stays until the relay hangs up; gives its last words.
+/// Stays until the relay hangs up or falls silent; gives its last words.
 async fn hold(warm: &mut Attached) -> String {
     let mut alive = tokio::time::interval(ALIVE);
     let mut sign = Vec::new();
     write_alive(&mut sign);
+    let mut silent_at = Instant::now() + SILENCE;
     loop {
         while let Ok(Some(_)) = warm.framer.frame() {}
         tokio::select! {
+            () = sleep_until(silent_at) => {
+                return format!("stream: the relay at {} said nothing for {} ms", warm.server, SILENCE.as_millis());
+            }
             _ = alive.tick() => {
                 if let Err(why) = warm.socket.write_all(&sign).await { return why.to_string(); }
             }
             read = warm.socket.read_buf(warm.framer.space()) => match read {
                 Ok(0) => return format!("stream: the relay at {} hung up", warm.server),
-                Ok(_) => {}
+                Ok(_) => silent_at = Instant::now() + SILENCE,
                 Err(why) => return format!("stream: the relay at {} is gone: {why}", warm.server),
             },
         }

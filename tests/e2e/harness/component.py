@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from . import ports
+from .network import Host
 from .process import Process, directory
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,6 +36,7 @@ class Component:
 
     def __init__(self, *, domain: str, secret: str, server_port: int, url: str | None = None, extra: dict | None = None, folder: Path | None = None, name: str = "a"):
         self.name = name
+        self.host: Host | None = None
         self.folder = folder or directory("component")
         self.database = self.folder / "rooms.db"
         self.http = ports.free()
@@ -53,6 +55,11 @@ class Component:
             target = self.settings["service"][0] if section == "service" else self.settings.setdefault(section, {})
             target.update(keys)
         self.process = Process(f"node {name}", [binary(), "run", "--config", self.config], log=self.folder / "component.log", cwd=self.folder)
+
+    def lives_on(self, host: Host) -> None:
+        """From its next start on it runs on a host of its own; its HTTP side is asked there."""
+        self.host = host
+        self.process.begins_with(host.enter)
 
     def write_config(self) -> None:
         self.config.write_text(toml(self.settings))
@@ -78,13 +85,19 @@ class Component:
 
     def http_get(self, path: str) -> tuple[int, str]:
         """Status and text; status 0 while nobody answers."""
-        try:
-            with urllib.request.urlopen(f"http://{ports.HOST}:{self.http}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as refused:
-            return refused.code, refused.read().decode(errors="replace")
-        except OSError:
-            return 0, ""
+        return self.ask_http(urllib.request.Request(f"http://{ports.HOST}:{self.http}{path}"))
+
+    def ask_http(self, request: urllib.request.Request) -> tuple[int, str]:
+        def ask() -> tuple[int, str]:
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as refused:
+                return refused.code, refused.read().decode(errors="replace")
+            except OSError:
+                return 0, ""
+
+        return self.host.within(ask) if self.host else ask()
 
     @property
     def identity(self) -> tuple[int, list[int]]:
@@ -111,7 +124,7 @@ class Component:
         """Runs the program with other words, e.g. `check`; output as text."""
         self.write_config()
         return subprocess.run(
-            [binary(), *words, "--config", self.config], capture_output=True, text=True, timeout=patience, cwd=self.folder, stdin=subprocess.DEVNULL
+            [*(self.host.enter if self.host else []), binary(), *words, "--config", self.config], capture_output=True, text=True, timeout=patience, cwd=self.folder, stdin=subprocess.DEVNULL
         )
 
     def rows(self, sql: str) -> list[tuple]:

@@ -33,7 +33,7 @@ modules:
 """
 
 COMPONENT = """  - port: {port}
-    ip: "127.0.0.1"
+    ip: "{ip}"
     module: ejabberd_service
     access: all
     max_stanza_size: infinity
@@ -48,13 +48,14 @@ class Ejabberd:
 
     name = "ejabberd"
 
-    def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str]):
+    def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str], also_at: str | None = None):
+        """Components find it on the loopback interface, and at another address of this host where one is named."""
         self.host, self.domains, self.accounts = host, domains, accounts
         self.c2s, self.component = ports.free(), ports.free()
         self._dir = directory("ejabberd")
         self._ready = self._dir / "ready"
         config = self._dir / "ejabberd.yml"
-        config.write_text(self._config())
+        config.write_text(self._config([ports.HOST, *([also_at] if also_at else [])]))
         self.process = Process(
             "ejabberd",
             ["erl", "-noinput", "+K", "true",
@@ -70,7 +71,7 @@ class Ejabberd:
             },
         )  # fmt: skip
 
-    def _config(self) -> str:
+    def _config(self, component_addresses: list[str]) -> str:
         pair = certificate.make(self._dir, self.host)
         tls = ""
         if pair:
@@ -78,7 +79,7 @@ class Ejabberd:
             bundle.write_text(pair[0].read_text() + pair[1].read_text())
             tls = f'certfiles: ["{bundle}"]'
         hosts = ", ".join(f'"{domain}": {{ password: "{secret}" }}' for domain, secret in self.domains.items())
-        components = COMPONENT.format(port=self.component, hosts=hosts)
+        components = "".join(COMPONENT.format(ip=ip, port=self.component, hosts=hosts) for ip in component_addresses)
         return CONFIG.format(
             host=self.host, c2s=self.c2s, tls=tls, starttls=", starttls: true" if pair else "", components=components
         )

@@ -6,7 +6,6 @@ program itself.
 
 import json
 import signal
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Pair:
         node = Component(domain=self.domain, secret=secrets[self.domain], server_port=self.server.component, url=self.database.url, extra=more, name=name)
         common = node.settings["service"][0]
         if self.relay:
-            common["relay"] = [f"{ports.HOST}:{self.relay.port}"]
+            common["relay"] = [f"{self.relay.at}:{self.relay.port}"]
         node.settings["service"] = [{**common, "domain": domain, "home": home, "secret": secrets[domain]} for domain, home in self.services.items()]
         return node
 
@@ -184,11 +183,9 @@ class Pair:
             f"http://{ports.HOST}:{node.http}{path}", json.dumps(what).encode(), method="POST",
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"},
         )  # fmt: skip
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as refused:
-            raise AssertionError(f"{path} {what}: {refused.code}, {refused.read().decode(errors='replace')}") from None
+        code, text = node.ask_http(request)
+        assert code in (200, 202), f"{path} {what}: {code}, {text}"
+        return json.loads(text)
 
 
 def sqlite(folder: Path | None = None) -> Sqlite:

@@ -14,7 +14,8 @@ from .process import Process, directory
 class Postgres:
     """One cluster in a directory; databases are made per test."""
 
-    def __init__(self):
+    def __init__(self, also_at: str | None = None):
+        """Listens on the loopback interface, and at another address of this host where one is named."""
         self.port = ports.free()
         self._bin = _binaries()
         self._owner = _unprivileged_user()
@@ -22,10 +23,13 @@ class Postgres:
         self.socket_dir = self._dir
         self._data = self._dir / "data"
         self._as_owner("initdb", "-D", self._data, "-U", "tandem", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        if also_at:
+            with open(self._data / "pg_hba.conf", "a") as rules:
+                rules.write(f"host all all {also_at}/24 trust\n")
         self.process = Process(
             "postgres",
             [f"{self._bin}/postgres", "-D", self._data, "-p", self.port, "-k", self.socket_dir,
-             "-c", f"listen_addresses={ports.HOST}", "-c", "max_connections=50", "-c", "log_min_messages=warning"],
+             "-c", f"listen_addresses={','.join(filter(None, (ports.HOST, also_at)))}", "-c", "max_connections=50", "-c", "log_min_messages=warning"],
             log=self._dir / "postgres.log",
             cwd=self._dir,
             user=self._owner,

@@ -47,6 +47,10 @@ class Process:
         """From its next start on it ends itself, as by `kill -9`, at this fail point; at none again with `None`."""
         self._env = {**(self._env or {}), "TANDEM_MUC_FAIL_AT": point or ""}
 
+    def begins_with(self, words: list[str]) -> None:
+        """From its next start on it is run by these words, which must become it."""
+        self._argv = [*words, *self._argv]
+
     def start(self) -> "Process":
         assert not self.is_alive, f"{self.name} runs already"
         guard = ["setpriv", "--pdeathsig", self._last_word.name.removeprefix("SIG")]

@@ -24,7 +24,7 @@ s2s_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
 component_ports = {{ {component} }}
-component_interfaces = {{ "127.0.0.1" }}
+component_interfaces = {{ {component_interfaces} }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
@@ -47,22 +47,24 @@ class Prosody:
 
     name = "prosody"
 
-    def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str], nagle: bool = True):
+    def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str], nagle: bool = True, also_at: str | None = None):
+        """Components find it on the loopback interface, and at another address of this host where one is named."""
         self.host, self.domains, self.accounts = host, domains, accounts
         self.c2s, self.component = ports.free(), ports.free()
         self._dir = directory("prosody")
         self._write_accounts()
         config = self._dir / "prosody.cfg.lua"
-        config.write_text(self._config(nagle))
+        config.write_text(self._config(nagle, [ports.HOST, *([also_at] if also_at else [])]))
         binary = shutil.which("prosody") or "/usr/bin/prosody"
         self.process = Process("prosody", [binary, "--config", config, "-F"], log=self._dir / "prosody.log", cwd=self._dir)
 
-    def _config(self, nagle: bool) -> str:
+    def _config(self, nagle: bool, component_interfaces: list[str]) -> str:
         pair = certificate.make(self._dir, self.host)
         tls = 'ssl = {{ certificate = "{}", key = "{}" }}'.format(*pair) if pair else ""
         text = CONFIG.format(
-            dir=self._dir, c2s=self.c2s, component=self.component, nagle=str(nagle).lower(), tls=tls, host=self.host
-        )
+            dir=self._dir, c2s=self.c2s, component=self.component, nagle=str(nagle).lower(), tls=tls, host=self.host,
+            component_interfaces=", ".join(f'"{address}"' for address in component_interfaces),
+        )  # fmt: skip
         return text + "".join(COMPONENT.format(domain=domain, secret=secret) for domain, secret in self.domains.items())
 
     def _write_accounts(self) -> None:

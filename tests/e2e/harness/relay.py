@@ -12,9 +12,10 @@ from .process import Process, directory
 class Relay:
     """`tandem-muc relay` for some domains of one server, on ports it keeps over restarts."""
 
-    def __init__(self, *, domains: dict[str, str], server_port: int, limits: dict | None = None):
+    def __init__(self, *, domains: dict[str, str], server_port: int, limits: dict | None = None, at: str = ports.HOST):
+        """Nodes find it at address `at` of this host."""
         self.port, self.http, self.server_port = ports.free(), ports.free(), server_port
-        self.domains, self.limits = domains, limits or {}
+        self.domains, self.limits, self.at = domains, limits or {}, at
         self.folder = directory("relay")
         self.config = self.folder / "relay.toml"
         self.process = Process("relay", [binary(), "relay", "--config", self.config], log=self.folder / "relay.log", cwd=self.folder)
@@ -27,7 +28,7 @@ class Relay:
         return self
 
     def write_config(self) -> None:
-        listen, server = f"{ports.HOST}:{self.port}", f"{ports.HOST}:{self.server_port}"
+        listen, server = f"{self.at}:{self.port}", f"{ports.HOST}:{self.server_port}"
         settings = {
             "domain": [{"domain": domain, "secret": secret, "server": [server], "listen": listen} for domain, secret in self.domains.items()],
             "http": {"listen": f"{ports.HOST}:{self.http}"},

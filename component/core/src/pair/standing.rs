@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Action, Change, Cost, Duty, Level, Pair};
+use super::{Action, Change, Cost, Duty, Level, Pair, Unopened};
 use crate::time::Moment;
 
 macro_rules! words {
@@ -163,6 +163,9 @@ impl Pair {
     }
 
     fn stand(&self, now: Moment) -> Standing {
+        let taking = |unopened: &Unopened| {
+            if self.is_home() && unopened.is_move { State::TakingBack } else { State::TakingOver }
+        };
         let as_is = |state: State| {
             let (reason, why) = self.cause.clone().unwrap_or((Reason::Initialization, "starting".into()));
             Standing { state, reason, why }
@@ -170,9 +173,8 @@ impl Pair {
         match &self.duty {
             Duty::Starting => self.blindness().unwrap_or_else(Standing::initial),
             Duty::Waiting => self.stand_by(now),
-            Duty::Taking(unopened) | Duty::Opening { unopened, .. } => {
-                as_is(if self.is_home() && unopened.is_move { State::TakingBack } else { State::TakingOver })
-            }
+            Duty::Taking(unopened) => as_is(taking(unopened)),
+            Duty::Opening { unopened, .. } => self.trouble(now).unwrap_or_else(|| as_is(taking(unopened))),
             Duty::Serving { .. } => self.trouble(now).unwrap_or_else(|| as_is(self.serving_state())),
             Duty::Handing { .. } | Duty::Passing { .. } => {
                 as_is(if self.is_home() { State::FailingOver } else { State::FallingBack })
@@ -227,7 +229,7 @@ impl Pair {
         Standing { state, reason, why }
     }
 
-    /// What keeps a serving node from being heard, once it has lasted.
+    /// What keeps a node that has the lease from being heard, once it has lasted.
     fn trouble(&self, now: Moment) -> Option<Standing> {
         let has_lasted = |since: Moment| now.0.saturating_sub(since.0) >= self.terms.patience_ms;
         let (reason, why) = match (&self.overdue, &self.detached, &self.commits) {

@@ -4,6 +4,7 @@ mod health;
 mod ledger;
 mod orders;
 mod stories;
+mod troubles;
 mod walk;
 
 use super::{Action, Event, LeaseView, Order, OrderKind, Pair, Terms, TwinView};
