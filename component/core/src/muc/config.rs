@@ -15,6 +15,19 @@ pub enum Whois {
     Anyone,
 }
 
+impl Whois {
+    /// All of them.
+    pub const ALL: [Whois; 2] = [Whois::Moderators, Whois::Anyone];
+
+    /// The word of the form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Whois::Moderators => "moderators",
+            Whois::Anyone => "anyone",
+        }
+    }
+}
+
 /// Who may send private messages (`muc#roomconfig_allowpm`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,6 +41,21 @@ pub enum AllowPm {
     Moderators,
     /// Nobody.
     None,
+}
+
+impl AllowPm {
+    /// All of them.
+    pub const ALL: [AllowPm; 4] = [AllowPm::Anyone, AllowPm::Participants, AllowPm::Moderators, AllowPm::None];
+
+    /// The word of the form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AllowPm::Anyone => "anyone",
+            AllowPm::Participants => "participants",
+            AllowPm::Moderators => "moderators",
+            AllowPm::None => "none",
+        }
+    }
 }
 
 /// The configuration of a room. Missing keys in a stored one take the default: a newer version adds keys freely.
@@ -103,6 +131,11 @@ impl RoleName {
             RoleName::Participant => Role::Participant,
             RoleName::Visitor => Role::Visitor,
         }
+    }
+
+    /// The word of the form.
+    pub fn as_str(self) -> &'static str {
+        self.role().as_str()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod affiliation;
 mod config;
+pub mod option;
 mod role;
 mod status;
 

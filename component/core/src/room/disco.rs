@@ -4,7 +4,7 @@ use minidom::Element;
 
 use super::refusal::Refusal;
 use super::{Room, Turn};
-use crate::muc::{Affiliation, Whois};
+use crate::muc::{Affiliation, Whois, option};
 use crate::ns;
 use crate::protocol::disco::{Info, item};
 use crate::protocol::form::{Form, FormType};
@@ -46,7 +46,6 @@ impl Room {
         let config = &self.config;
         let local = self.jid.local().unwrap_or_default();
         let title = if config.title.is_empty() { local } else { &config.title };
-        let either = |is: bool, yes, no| if is { yes } else { no };
         let mut features = vec![
             ns::MUC,
             ns::MUC_STABLE_ID,
@@ -59,19 +58,8 @@ impl Room {
             ns::OCCUPANT_ID,
             ns::REGISTER,
             ns::SID,
-            either(config.is_public, "muc_public", "muc_hidden"),
-            either(config.is_members_only, "muc_membersonly", "muc_open"),
-            either(config.is_moderated, "muc_moderated", "muc_unmoderated"),
-            either(config.whois == Whois::Anyone, "muc_nonanonymous", "muc_semianonymous"),
-            either(config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
-            either(config.is_persistent, "muc_persistent", "muc_temporary"),
         ];
-        if config.may_visitors_request_voice {
-            features.push(ns::MUC_REQUEST);
-        }
-        if config.is_archived {
-            features.extend([ns::MAM, ns::MAM_EXTENDED, ns::FULLTEXT, ns::RETRACT, ns::RETRACT_TOMBSTONE]);
-        }
+        features.extend(option::ALL.iter().flat_map(|option| (option.features)(config)));
         features.extend([ns::MODERATE, ns::MODERATE_0]);
         let info = Info::new(node).identity("conference", "text", title);
         features.into_iter().fold(info, Info::feature).extended(self.info_form())
@@ -81,21 +69,11 @@ impl Room {
         let config = &self.config;
         let subject = self.subject.as_ref().and_then(|message| message.body.as_deref()).unwrap_or_default();
         let occupants = self.roster.len().to_string();
-        let history_max = config.history_max.to_string();
-        let mut form = Form::new(FormType::Result, ns::MUC_ROOMINFO)
-            .field("text-single", "muc#roomconfig_roomname", "Name", &[&config.title])
-            .field("text-single", "muc#roominfo_description", "Description", &[&config.description])
+        let form = Form::new(FormType::Result, ns::MUC_ROOMINFO)
             .field("text-single", "muc#roominfo_subject", "Subject", &[subject])
-            .boolean(
-                "muc#roominfo_subjectmod",
-                "Participants may change the subject",
-                config.may_participants_change_subject,
-            )
-            .field("text-single", "muc#roominfo_occupants", "Number of occupants", &[&occupants])
-            .field("text-single", "muc#maxhistoryfetch", "Most messages of history", &[&history_max]);
-        if !config.lang.is_empty() {
-            form = form.field("text-single", "muc#roominfo_lang", "Language of the discussion", &[&config.lang]);
-        }
+            .field("text-single", "muc#roominfo_occupants", "Number of occupants", &[&occupants]);
+        let bounds = self.rules.bounds();
+        let mut form = option::ALL.iter().fold(form, |form, option| option.inform(form, config, &bounds));
         if config.whois == Whois::Anyone {
             let owners = self.affiliations.values().filter(|entry| entry.affiliation == Affiliation::Owner);
             let owners: Vec<&str> = owners.map(|entry| entry.who.as_str()).collect();

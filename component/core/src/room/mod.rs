@@ -25,6 +25,7 @@ pub use archive::{Found, Lookup, PageSearch, Search, Sender};
 pub use state::Room;
 
 use crate::muc::RoomConfig;
+use crate::muc::option::Bounds;
 use crate::name::BareJid;
 use crate::record::{Record, Seq};
 use crate::stanza::{Audience, Inbound, Outbound, Stanza};
@@ -97,13 +98,19 @@ pub struct ServiceRules {
 }
 
 impl ServiceRules {
+    /// The range options of a room stay in.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            text_bytes_max: self.body_bytes_max,
+            occupants_max: self.occupants_max,
+            history_max: self.history_max,
+            archive_days_max: self.archive_days_max,
+        }
+    }
+
     /// Days for which a room of that configuration keeps messages; for ever where there is no number.
     pub fn archive_days(&self, config: &RoomConfig) -> Option<u32> {
-        match (config.archive_days, self.archive_days_max) {
-            (0, 0) => None,
-            (days, 0) | (0, days) => Some(days),
-            (wanted, most) => Some(wanted.min(most)),
-        }
+        self.bounds().archive_days(config)
     }
 
     /// What was said before this time is kept no longer in a room of that configuration.

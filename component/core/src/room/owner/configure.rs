@@ -5,7 +5,7 @@ use super::super::refusal::Refusal;
 use super::super::state::is_domain;
 use super::super::view::{News, user_x};
 use super::super::{Room, Turn};
-use crate::muc::{Affiliation, RoomConfig, Status, Whois};
+use crate::muc::{Affiliation, RoomConfig, Status, Whois, option};
 use crate::name::{BareJid, Jid};
 use crate::ns;
 use crate::protocol::form::Submitted;
@@ -18,7 +18,8 @@ impl Room {
         if form.form_type().is_some_and(|form_type| form_type != ns::MUC_ROOMCONFIG) {
             return Err(Refusal::Malformed("The room does not know this form."));
         }
-        let config = super::form::read(form, &self.config, &self.rules)?;
+        let config = option::read(form, &self.config, &self.rules.bounds())
+            .map_err(|objection| Refusal::BadField(format!("{} takes {}.", objection.field, objection.allowed)))?;
         let changes = self.read_privileged(form)?;
         self.must_keep_lists_sound(&changes)?;
         turn.answer(ask.result(None));

@@ -1,0 +1,219 @@
+//! The options of a room (XEP-0045 §15.5.3), each in one place: field, label, how it is shown and read, what discovery
+//! tells of it. The owner's form, the operator's defaults and disco#info are all written from [`ALL`].
+//!
+//! **To add an option**: (1) a key with its default in [`RoomConfig`]; (2) a `RoomOption` in the file of its group here
+//! (`..SILENT` fills in what discovery does not tell); (3) its place in [`ALL`], which is the order of the form;
+//! (4) its line in both scripts of `10.02-configuring` that show the whole form. Nothing else needs to know of it: a value
+//! is checked by `take`, an absent field leaves the option as it is. Bounds the operator sets go into [`Bounds`].
+//! Owners and admins are in the form too, but are affiliations: `room/owner/configure.rs` has them.
+
+mod about;
+mod asked;
+mod entering;
+mod keeping;
+mod seeing;
+mod speaking;
+
+use super::RoomConfig;
+use crate::protocol::form::{Form, Submitted};
+pub use asked::Asked;
+
+/// Something an owner can set.
+#[derive(Debug)]
+pub struct RoomOption {
+    /// What an operator calls it. Two fields that show one thing share it.
+    pub key: &'static str,
+    /// Its field in the form.
+    pub field: &'static str,
+    /// What the form says of it.
+    pub label: &'static str,
+    /// What the field looks like.
+    pub look: Look,
+    /// Its values in a configuration.
+    pub show: fn(&RoomConfig, &Bounds) -> Vec<String>,
+    /// Takes the values asked for into a configuration, or says what the field takes.
+    pub take: fn(&Asked<'_>, &mut RoomConfig) -> Result<(), String>,
+    /// The features disco#info lists for a room of that configuration.
+    pub features: fn(&RoomConfig) -> &'static [&'static str],
+    /// The field of `muc#roominfo` that tells its value to everyone, where there is a value.
+    pub info: Option<&'static str>,
+}
+
+/// What a field looks like (XEP-0004 §3.3), with the values there are to choose from and their labels.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// One line of text.
+    Text,
+    /// One line that is not shown while it is typed.
+    Private,
+    /// Yes or no.
+    Switch,
+    /// One of these.
+    One(&'static [(&'static str, &'static str)]),
+    /// Any of these.
+    Any(&'static [(&'static str, &'static str)]),
+}
+
+/// What the operator allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// The longest text, in bytes.
+    pub text_bytes_max: usize,
+    /// The most occupants any room may hold.
+    pub occupants_max: u32,
+    /// The most messages of history any room may keep ready.
+    pub history_max: u32,
+    /// The most days any room may keep messages in its archive; 0: for ever.
+    pub archive_days_max: u32,
+}
+
+/// Why a configuration cannot be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Objection {
+    /// The field at fault.
+    pub field: &'static str,
+    /// What it takes.
+    pub allowed: String,
+}
+
+/// All options, in the order of the form.
+pub const ALL: &[RoomOption] = &[
+    about::TITLE,
+    about::DESCRIPTION,
+    about::LANG,
+    entering::PERSISTENT,
+    entering::PUBLIC,
+    entering::MEMBERS_ONLY,
+    speaking::MODERATED,
+    entering::PASSWORD_PROTECTED,
+    entering::SECRET,
+    seeing::WHOIS,
+    speaking::CHANGE_SUBJECT,
+    entering::INVITES,
+    speaking::PRIVATE_MESSAGES,
+    entering::OCCUPANTS,
+    keeping::HISTORY_LENGTH,
+    keeping::HISTORY,
+    keeping::LOGGING,
+    keeping::ARCHIVING,
+    keeping::ARCHIVE_DAYS,
+    seeing::PRESENCE_OF,
+    seeing::MEMBER_LIST_FOR,
+    speaking::VISITOR_NICK_CHANGE,
+    speaking::VISITOR_STATUS,
+    speaking::VOICE_REQUESTS,
+];
+
+/// What an option has that discovery tells nothing of.
+const SILENT: RoomOption = RoomOption {
+    key: "",
+    field: "",
+    label: "",
+    look: Look::Text,
+    show: |_, _| Vec::new(),
+    take: |_, _| Ok(()),
+    features: |_| &[],
+    info: None,
+};
+
+/// The configuration that `form` makes of `before`: an unknown field is passed over, a missing one leaves its option as
+/// it is, a value that cannot be makes nothing of the whole.
+pub fn read(form: &Submitted, before: &RoomConfig, bounds: &Bounds) -> Result<RoomConfig, Objection> {
+    let mut config = before.clone();
+    for option in ALL {
+        let asked = Asked::new(option, form, before, bounds);
+        (option.take)(&asked, &mut config).map_err(|allowed| Objection { field: option.field, allowed })?;
+    }
+    Ok(config)
+}
+
+impl RoomOption {
+    /// `form` with the option's field as `config` has it.
+    #[must_use]
+    pub fn write(&self, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
+        self.write_as(self.field, form, config, bounds)
+    }
+
+    /// The form about a room with what everyone may know of the option, where there is anything.
+    #[must_use]
+    pub fn inform(&self, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
+        let is_known = (self.show)(config, bounds).iter().any(|value| !value.is_empty());
+        match self.info {
+            Some(var) if is_known => self.write_as(var, form, config, bounds),
+            Some(_) | None => form,
+        }
+    }
+
+    fn write_as(&self, var: &str, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
+        let values = (self.show)(config, bounds);
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        form.list(self.look.type_(), var, self.label, self.look.choices(), &values)
+    }
+}
+
+impl Look {
+    fn type_(self) -> &'static str {
+        match self {
+            Look::Text => "text-single",
+            Look::Private => "text-private",
+            Look::Switch => "boolean",
+            Look::One(_) => "list-single",
+            Look::Any(_) => "list-multi",
+        }
+    }
+
+    /// The values to choose from.
+    pub(super) fn choices(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Look::One(choices) | Look::Any(choices) => choices,
+            Look::Text | Look::Private | Look::Switch => &[],
+        }
+    }
+}
+
+/// One value that is a text.
+fn text(value: &str) -> Vec<String> {
+    vec![value.to_owned()]
+}
+
+/// One value that is a number.
+fn number(value: u32) -> Vec<String> {
+    vec![value.to_string()]
+}
+
+/// One value that is yes or no.
+fn switch(is: bool) -> Vec<String> {
+    text(if is { "1" } else { "0" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { text_bytes_max: 100, occupants_max: 100, history_max: 100, archive_days_max: 100 };
+
+    #[test]
+    fn what_an_option_shows_it_takes_back() {
+        let config = RoomConfig::default();
+        let mut form = Form::new(crate::protocol::form::FormType::Submit, crate::ns::MUC_ROOMCONFIG);
+        for option in ALL {
+            form = option.write(form, &config, &BOUNDS);
+        }
+        let form = Submitted::read(&form.into_element()).expect("a form");
+        let taken = read(&form, &config, &BOUNDS).expect("what is shown is allowed");
+        for option in ALL {
+            assert_eq!((option.show)(&config, &BOUNDS), (option.show)(&taken, &BOUNDS), "{}", option.field);
+        }
+    }
+
+    #[test]
+    fn every_option_has_a_field_of_its_own() {
+        let fields: BTreeSet<&str> = ALL.iter().map(|option| option.field).collect();
+        assert_eq!(fields.len(), ALL.len());
+        for option in ALL {
+            assert!(!option.key.is_empty() && !option.label.is_empty(), "{}", option.field);
+        }
+    }
+}
