@@ -1,11 +1,12 @@
 """Planned moves under load: nothing is lost, bounced, repeated or reordered, and the pause is short."""
 
 import pytest
-from harness.load import Chorus
+from harness.load import Chorus, assert_nobody_was_put_out
 from harness.waiting import until
 from test_kill import full_room
 
 MOVES = 8
+HUNDRED = 100
 PAUSE_S = 0.6  # debug build, client and server on a busy machine; `make bench-pair` holds the pause against its budget
 
 
@@ -43,6 +44,31 @@ def test_many_moves_in_a_row_go_unnoticed(server, people, pair, database, relay,
     opened = [event for event in two.history() if event["gap_ms"]][1:]
     assert [event["reason"] for event in opened] == ["On Admin Request"] * MOVES, opened
     assert len([event for event in two.history() if event["operator"]]) >= MOVES, "who ordered it stands there too"
+
+
+@pytest.mark.parametrize("attached", ["bare", "relayed"])
+def test_a_hundred_moves_in_quick_succession_go_unnoticed(own_server, people, pair, database, relay, attached):
+    """One after the other as fast as the pair takes them, every second one back: no count may be anything but zero."""
+    quick = {"pair": {"beat_ms": 100}}
+    two, singers = scene(own_server("prosody"), people, pair, database, relay, attached, extra=quick)
+    since = {nick: client.now for nick, client in singers.items()}
+    chorus = Chorus("hall", singers, pace_s=0.02, pings_s=0.5)
+    with chorus:
+        chorus.until_reflected(50)
+        for kind, to in [("switch-over", "b"), ("fallback", "a")] * (HUNDRED // 2):
+            two.moved(kind)
+            two.until_spoken_by(to)
+            two.until_fit()
+        chorus.until_reflected(50)
+    chorus.settle()
+    account = chorus.account(two.archive())
+    account.assert_whole(at_least=HUNDRED * 10)
+    assert account.repeated == 0 and account.worst_silence_s < PAUSE_S, str(account)
+    assert_nobody_was_put_out(chorus, since)
+    opened = [event for event in two.history() if event["gap_ms"]][1:]
+    assert [event["reason"] for event in opened] == ["On Admin Request"] * HUNDRED
+    cost = {what: sum(int(event[what] or 0) for event in opened) for what in ("repeated", "bounced")}
+    assert cost == {"repeated": 0, "bounced": 0}, cost
 
 
 @pytest.mark.parametrize("attached", ["bare", "relayed"])
