@@ -117,6 +117,7 @@ fn rules() -> ServiceRules {
         sessions_max: 20,
         history_max: 200,
         archive_days_max: 0,
+        slow_mode_max: 86_400,
         affiliations_max: 20_000,
         body_bytes_max: 65_536,
         nick_chars_max: 128,

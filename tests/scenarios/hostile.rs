@@ -262,6 +262,7 @@ fn rules(dice: &mut Dice) -> ServiceRules {
         sessions_max: 2,
         history_max: 8,
         archive_days_max: 0,
+        slow_mode_max: 86_400,
         affiliations_max: 9,
         body_bytes_max: 64,
         nick_chars_max: 8,

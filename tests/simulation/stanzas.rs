@@ -43,6 +43,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         sessions_max: 3,
         history_max: 5_000,
         archive_days_max: 0,
+        slow_mode_max: 86_400,
         affiliations_max: 100,
         body_bytes_max: 1_000,
         nick_chars_max: 20,

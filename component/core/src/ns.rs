@@ -87,3 +87,7 @@ pub const FASTEN: &str = "urn:xmpp:fasten:0";
 pub const REGISTER: &str = "jabber:iq:register";
 /// Form type of a registration with a room (XEP-0045 §15.5.1).
 pub const MUC_REGISTER: &str = "http://jabber.org/protocol/muc#register";
+/// Corrections of the last message (XEP-0308).
+pub const CORRECT: &str = "urn:xmpp:message-correct:0";
+/// How much is said in a room (XEP-0502): the field of `muc#roominfo`.
+pub const MESSAGE_ACTIVITY: &str = "{urn:xmpp:muc-activity}message-activity";

@@ -161,6 +161,9 @@ pub struct Limits {
     /// Days any room may keep messages in its archive; 0: for ever.
     #[serde(deserialize_with = "any")]
     pub archive_days_max: u32,
+    /// The most seconds a room may have people wait between two messages.
+    #[serde(deserialize_with = "any")]
+    pub slow_mode_seconds_max: u32,
     /// Entries of one room's affiliation list.
     #[serde(deserialize_with = "any")]
     pub affiliations: u32,
@@ -215,6 +218,9 @@ pub struct Defaults {
     /// Days messages stay in the archive; 0: as long as the limit lets them.
     #[serde(deserialize_with = "any")]
     pub archive_days: u32,
+    /// Seconds between two messages of one person; 0: as they come.
+    #[serde(deserialize_with = "any")]
+    pub slow_mode_seconds: u32,
 }
 
 /// `[http]`: health, readiness and metrics.
@@ -319,6 +325,7 @@ impl Default for Limits {
             sessions: 20,
             history: 200,
             archive_days_max: 0,
+            slow_mode_seconds_max: 3_600,
             affiliations: 20_000,
             body_bytes: 65_536,
             nick_chars: 128,
@@ -343,6 +350,7 @@ impl Default for Defaults {
             history: room.history_default,
             archive: room.is_archived,
             archive_days: room.archive_days,
+            slow_mode_seconds: room.slow_mode_seconds,
         }
     }
 }
@@ -426,6 +434,7 @@ impl Service {
                 history_default: defaults.history,
                 is_archived: defaults.archive,
                 archive_days: defaults.archive_days,
+                slow_mode_seconds: defaults.slow_mode_seconds,
                 ..RoomConfig::default()
             },
             locks_new_rooms: self.lock_new_rooms,
@@ -433,6 +442,7 @@ impl Service {
             sessions_max: limits.sessions,
             history_max: limits.history,
             archive_days_max: limits.archive_days_max,
+            slow_mode_max: limits.slow_mode_seconds_max,
             affiliations_max: limits.affiliations,
             body_bytes_max: limits.body_bytes,
             nick_chars_max: limits.nick_chars,

@@ -106,6 +106,8 @@ pub struct RoomConfig {
     pub may_visitors_set_status: bool,
     /// Visitors may ask for voice (`allow_voice_requests`).
     pub may_visitors_request_voice: bool,
+    /// Seconds between two messages of one user (`slow_mode_duration`, XEP-0500); 0: as they come.
+    pub slow_mode_seconds: u32,
 }
 
 /// A role as a configuration names it.
@@ -164,6 +166,7 @@ impl Default for RoomConfig {
             may_visitors_change_nick: true,
             may_visitors_set_status: true,
             may_visitors_request_voice: true,
+            slow_mode_seconds: 0,
         }
     }
 }

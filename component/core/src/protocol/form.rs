@@ -169,6 +169,20 @@ impl Form {
         self
     }
 
+    /// The same with a field for a whole number that is not below zero (XEP-0122 §3.3).
+    #[must_use]
+    pub fn whole_number(mut self, var: &str, label: &str, values: &[&str]) -> Form {
+        let range = el("range", ns::VALIDATE).with_attr("min", "0");
+        let validate = el("validate", ns::VALIDATE).with_attr("datatype", "xs:integer").with_child(range);
+        let field = el("field", ns::DATA)
+            .with_attr("var", var)
+            .with_attr("type", "text-single")
+            .with_attr("label", label)
+            .with_child(validate);
+        self.x.append_child(values.iter().fold(field, |field, value| field.with_text_child("value", value)));
+        self
+    }
+
     fn push(
         mut self,
         type_: &'static str,

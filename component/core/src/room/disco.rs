@@ -11,6 +11,7 @@ use crate::protocol::form::{Form, FormType};
 use crate::protocol::paging::PageRequest;
 use crate::stanza::Inbound;
 use crate::stanza::element::{Build, el};
+use crate::time::Utc;
 
 /// The most items of one answer; servers close the stream on a stanza that is too long.
 const ITEMS_MAX: usize = 500;
@@ -21,7 +22,7 @@ impl Room {
         let info = match node {
             Some(ns::X_ROOMUSER_ITEM) => self.reserved_nick_info(ask),
             Some(node) if !self.is_no_node(node) => return Err(Refusal::NoSuchNode),
-            Some(_) | None => self.info(node),
+            Some(_) | None => self.info(node, turn.now.utc),
         };
         turn.answer(ask.result(Some(info.into_element())));
         Ok(())
@@ -42,7 +43,7 @@ impl Room {
         }
     }
 
-    fn info(&self, node: Option<&str>) -> Info {
+    fn info(&self, node: Option<&str>, now: Utc) -> Info {
         let config = &self.config;
         let local = self.jid.local().unwrap_or_default();
         let title = if config.title.is_empty() { local } else { &config.title };
@@ -62,10 +63,10 @@ impl Room {
         features.extend(option::ALL.iter().flat_map(|option| (option.features)(config)));
         features.extend([ns::MODERATE, ns::MODERATE_0]);
         let info = Info::new(node).identity("conference", "text", title);
-        features.into_iter().fold(info, Info::feature).extended(self.info_form())
+        features.into_iter().fold(info, Info::feature).extended(self.info_form(now))
     }
 
-    fn info_form(&self) -> Element {
+    fn info_form(&self, now: Utc) -> Element {
         let config = &self.config;
         let subject = self.subject.as_ref().and_then(|message| message.body.as_deref()).unwrap_or_default();
         let occupants = self.roster.len().to_string();
@@ -78,6 +79,9 @@ impl Room {
             let owners = self.affiliations.values().filter(|entry| entry.affiliation == Affiliation::Owner);
             let owners: Vec<&str> = owners.map(|entry| entry.who.as_str()).collect();
             form = form.field("jid-multi", "muc#roominfo_contactjid", "People to turn to", &owners);
+        }
+        if let Some(activity) = self.told_activity(now) {
+            form = form.field("text-single", ns::MESSAGE_ACTIVITY, "Messages per hour", &[&activity]);
         }
         form.into_element()
     }

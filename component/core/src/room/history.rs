@@ -67,6 +67,10 @@ impl History {
         self.kept.back().map(|kept| kept.message.at)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     pub(super) fn messages(&self) -> Vec<Arc<Message>> {
         self.kept.iter().map(|kept| kept.message.clone()).collect()
     }

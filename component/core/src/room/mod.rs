@@ -11,6 +11,7 @@ mod moderator;
 mod occupant;
 mod owner;
 mod privilege;
+mod pulse;
 mod refusal;
 mod repeat;
 mod retracted;
@@ -85,6 +86,8 @@ pub struct ServiceRules {
     pub history_max: u32,
     /// The most days any room may keep messages in its archive; 0: for ever.
     pub archive_days_max: u32,
+    /// The most seconds a room may have people wait between two messages (XEP-0500).
+    pub slow_mode_max: u32,
     /// The most entries a room's affiliation list may hold.
     pub affiliations_max: u32,
     /// The longest body or subject, in bytes.
@@ -105,6 +108,7 @@ impl ServiceRules {
             occupants_max: self.occupants_max,
             history_max: self.history_max,
             archive_days_max: self.archive_days_max,
+            slow_mode_max: self.slow_mode_max,
         }
     }
 

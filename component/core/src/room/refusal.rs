@@ -44,6 +44,13 @@ pub(crate) enum Refusal {
     NotInside,
     /// No voice (§7.4).
     NoVoice,
+    /// Sooner after the last message than the room has people wait (XEP-0500 §6).
+    TooSoon {
+        /// How long everyone waits.
+        seconds: i64,
+        /// How long it is still.
+        left_seconds: i64,
+    },
     /// A text over the service's limit, in bytes.
     TextTooLong(usize),
     /// May not change the subject (§8.1).
@@ -137,7 +144,7 @@ impl Refusal {
             R::SessionsFull | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
             R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage => Condition::ItemNotFound,
             R::Gone(_) => Condition::Gone,
-            R::TextTooLong(_) | R::TooMuch(_) => Condition::PolicyViolation,
+            R::TextTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } => Condition::PolicyViolation,
             R::NotOffered(_) => Condition::FeatureNotImplemented,
             R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco => Condition::BadRequest,
         }
@@ -145,7 +152,7 @@ impl Refusal {
 
     fn odd_type(&self) -> Option<ErrorType> {
         use Refusal as R;
-        if *self == R::RoomFull {
+        if matches!(self, R::RoomFull | R::TooSoon { .. }) {
             return Some(ErrorType::Wait);
         }
         let is_final = matches!(self, R::NickChangeForbidden | R::NotInside | R::NotEntering | R::DomainRank);
@@ -174,6 +181,9 @@ impl Refusal {
             R::CreationForbidden => "You may not create rooms here.".into(),
             R::NotInside => "You are not in this room.".into(),
             R::NoVoice => "You have no voice in this room.".into(),
+            R::TooSoon { seconds, left_seconds } => format!(
+                "This room is in slow mode: you may send one message every {seconds} seconds. Please try again in {left_seconds} seconds."
+            ),
             R::TextTooLong(max) => format!("The text is longer than {max} bytes."),
             R::SubjectForbidden => "You may not change the subject of this room.".into(),
             R::GroupchatToOccupant => "A groupchat message goes to the room, not to one occupant.".into(),

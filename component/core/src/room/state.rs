@@ -10,6 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::history::History;
+use super::occupant::LastWords;
+use super::pulse::Pulse;
 use super::roster::Roster;
 use super::{ServiceRules, Turn};
 use crate::muc::{Affiliation, RoomConfig};
@@ -39,6 +41,8 @@ pub struct Room {
     pub(super) reserved: BTreeMap<Arc<str>, BareJid>,
     pub(super) roster: Roster,
     pub(super) history: History,
+    pub(super) pulse: Pulse,
+    pub(super) last_words: LastWords,
     pub(super) tombstone: Option<Tombstone>,
 }
 
@@ -62,6 +66,8 @@ impl Room {
             reserved: BTreeMap::new(),
             roster: Roster::default(),
             history: History::default(),
+            pulse: Pulse::default(),
+            last_words: LastWords::default(),
             tombstone: None,
         }
     }
@@ -90,6 +96,8 @@ impl Room {
         for message in image.history {
             room.history.push(message, room.config.history_max);
         }
+        let is_whole = room.config.is_archived && room.history.len() < room.config.history_max as usize;
+        room.pulse = Pulse::restored(room.created_at, &room.history, is_whole);
         room.tombstone = image.tombstone;
         room
     }
@@ -229,6 +237,7 @@ impl Room {
         *self = Room::vacant(self.id, self.jid.clone(), self.rules.clone());
         self.is_created = true;
         self.created_at = creation.at;
+        self.pulse = Pulse::from(creation.at);
         self.config = creation.config.clone();
         self.is_locked = creation.is_locked;
         self.occupant_id_salt.clone_from(&creation.occupant_id_salt);
@@ -259,6 +268,7 @@ impl Room {
 
     fn hear(&mut self, message: &Arc<Message>) {
         self.last_seq = self.last_seq.max(message.seq);
+        self.pulse.beat(message);
         match message.kind {
             MessageKind::Speech => self.history.push(message.clone(), self.config.history_max),
             MessageKind::Subject => self.subject = Some(message.clone()),

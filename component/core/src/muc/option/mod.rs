@@ -46,6 +46,8 @@ pub enum Look {
     Text,
     /// One line that is not shown while it is typed.
     Private,
+    /// A whole number that is not below zero (XEP-0122).
+    Whole,
     /// Yes or no.
     Switch,
     /// One of these.
@@ -65,6 +67,8 @@ pub struct Bounds {
     pub history_max: u32,
     /// The most days any room may keep messages in its archive; 0: for ever.
     pub archive_days_max: u32,
+    /// The most seconds a room may have people wait between two messages.
+    pub slow_mode_max: u32,
 }
 
 /// Why a configuration cannot be.
@@ -102,6 +106,7 @@ pub const ALL: &[RoomOption] = &[
     speaking::VISITOR_NICK_CHANGE,
     speaking::VISITOR_STATUS,
     speaking::VOICE_REQUESTS,
+    speaking::SLOW_MODE,
 ];
 
 /// What an option has that discovery tells nothing of.
@@ -147,14 +152,19 @@ impl RoomOption {
     fn write_as(&self, var: &str, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
         let values = (self.show)(config, bounds);
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        form.list(self.look.type_(), var, self.label, self.look.choices(), &values)
+        match self.look {
+            Look::Whole => form.whole_number(var, self.label, &values),
+            Look::Text | Look::Private | Look::Switch | Look::One(_) | Look::Any(_) => {
+                form.list(self.look.type_(), var, self.label, self.look.choices(), &values)
+            }
+        }
     }
 }
 
 impl Look {
     fn type_(self) -> &'static str {
         match self {
-            Look::Text => "text-single",
+            Look::Text | Look::Whole => "text-single",
             Look::Private => "text-private",
             Look::Switch => "boolean",
             Look::One(_) => "list-single",
@@ -166,7 +176,7 @@ impl Look {
     pub(super) fn choices(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Look::One(choices) | Look::Any(choices) => choices,
-            Look::Text | Look::Private | Look::Switch => &[],
+            Look::Text | Look::Private | Look::Whole | Look::Switch => &[],
         }
     }
 }
@@ -192,7 +202,8 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { text_bytes_max: 100, occupants_max: 100, history_max: 100, archive_days_max: 100 };
+    const BOUNDS: Bounds =
+        Bounds { text_bytes_max: 100, occupants_max: 100, history_max: 100, archive_days_max: 100, slow_mode_max: 100 };
 
     #[test]
     fn what_an_option_shows_it_takes_back() {

@@ -1,7 +1,7 @@
 //! Who has a say: voice and how it is asked for, the subject, private messages, what visitors may do.
 
-use super::{Look, RoomOption, SILENT, switch, text};
-use crate::muc::AllowPm;
+use super::{Bounds, Look, RoomOption, SILENT, number, switch, text};
+use crate::muc::{AllowPm, RoomConfig};
 use crate::ns;
 
 pub(super) const MODERATED: RoomOption = RoomOption {
@@ -71,3 +71,22 @@ pub(super) const VOICE_REQUESTS: RoomOption = RoomOption {
     features: |config| if config.may_visitors_request_voice { &[ns::MUC_REQUEST] } else { &[] },
     ..SILENT
 };
+
+/// XEP-0500 v0.1.1.
+pub(super) const SLOW_MODE: RoomOption = RoomOption {
+    key: "slow_mode_seconds",
+    field: "muc#roomconfig_slow_mode_duration",
+    label: "Seconds between two messages of one person (0: any number)",
+    look: Look::Whole,
+    show: |config, bounds| number(bounds.slow_mode_seconds(config)),
+    take: |asked, config| asked.number(asked.bounds.slow_mode_max, &mut config.slow_mode_seconds),
+    info: Some("muc#roominfo_slow_mode_duration"),
+    ..SILENT
+};
+
+impl Bounds {
+    /// Seconds between two messages of one user in a room of that configuration.
+    pub fn slow_mode_seconds(&self, config: &RoomConfig) -> u32 {
+        config.slow_mode_seconds.min(self.slow_mode_max)
+    }
+}

@@ -10,8 +10,11 @@ mod register;
 mod relay;
 mod retract;
 mod self_ping;
+mod slow_mode;
 mod speak;
 mod voice_request;
+
+pub(super) use slow_mode::LastWords;
 
 use crate::name::Jid;
 use crate::stanza::Audience;

@@ -28,6 +28,10 @@ impl Room {
         if text.is_some_and(|text| text.len() > self.rules.body_bytes_max) {
             return Err(Refusal::TextTooLong(self.rules.body_bytes_max));
         }
+        let is_text = subject.is_none() && body.is_some();
+        if is_text {
+            self.must_be_unhurried(speaker, turn.now.utc)?;
+        }
         let mut said = Stanza::new(Kind::Message, Type::Groupchat, speaker.jid.clone());
         said.id.clone_from(&ask.stanza.id);
         said.lang.clone_from(&ask.stanza.lang);
@@ -55,6 +59,9 @@ impl Room {
             if let Some(retraction) = retraction {
                 self.commit(Record::Retracted(Arc::new(retraction)), turn);
             }
+        }
+        if is_text {
+            self.note_words(&ask.stanza.from.to_bare(), turn.now.utc);
         }
         turn.say(said, Audience::Many(self.roster.everyone()));
         Ok(())

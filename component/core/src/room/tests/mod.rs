@@ -38,6 +38,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         sessions_max: 3,
         history_max: 50,
         archive_days_max: 0,
+        slow_mode_max: 86_400,
         affiliations_max: 20,
         body_bytes_max: 1000,
         nick_chars_max: 20,
