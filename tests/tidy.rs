@@ -12,7 +12,7 @@ const CORE: &[&[&str]] =
     &[&["name", "time", "ns"], &["stanza"], &["protocol"], &["muc"], &["record"], &["room", "pair", "relay", "merge"]];
 /// The modules of the shell, ground first.
 const SHELL: &[&[&str]] = &[
-    &["config", "telemetry"],
+    &["config", "fail", "telemetry"],
     &["store", "stream"],
     &["journal", "relay"],
     &["shard"],

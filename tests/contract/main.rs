@@ -100,6 +100,7 @@ fn main() {
             a_stale_epoch_and_a_wrong_place_write_nothing,
             repeating_an_append_whose_answer_was_lost_is_harmless,
             the_tail_after_a_mark_is_what_was_written_since,
+            what_was_not_heard_comes_back_in_its_order_until_it_is_let_go,
             an_old_holder_cannot_write_while_a_new_one_takes_over;
         Both texts:
             texts_come_back_as_they_went_in,

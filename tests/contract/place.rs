@@ -84,7 +84,7 @@ pub(crate) fn ask<'a>(node: &'a str, ttl_ms: u64, right: Right<'a>) -> Ask<'a> {
 
 /// Marks that say what was spoken.
 pub(crate) fn marked(mark: i64) -> Marks<'static> {
-    Marks { mark: Some(mark), inbound: None }
+    Marks { mark: Some(mark), inbound: None, ..Marks::default() }
 }
 
 /// The lease of [`SERVICE`], taken for node a.

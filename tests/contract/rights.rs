@@ -40,7 +40,7 @@ pub(crate) async fn a_lease_is_seen_with_its_fence(place: Arc<Place>) {
     let store = place.store().await;
     assert_eq!(store.see_lease(SERVICE).await.expect("answers"), None);
     let epoch = reign(&store).await;
-    let inbound = Marks { mark: Some(1), inbound: Some("cafe:3") };
+    let inbound = Marks { mark: Some(1), inbound: Some("cafe:3"), ..Marks::default() };
     store.append(&fence(epoch, 0), &[], inbound).await.expect("ours");
     let held = seen(&store).await;
     assert!((50_000..=60_000).contains(&held.expires_in_ms), "{held:?}");
@@ -201,13 +201,13 @@ pub(crate) async fn what_is_handled_moves_with_the_group(place: Arc<Place>) {
         (vec![fact(Record::Unlocked)], Some("cafe:4"), "cafe:4"),
     ];
     for (after, (facts, inbound, expected)) in (0..).zip(groups) {
-        let marks = Marks { mark: None, inbound };
+        let marks = Marks { mark: None, inbound, ..Marks::default() };
         for _ in 0..2 {
             store.append(&fence(epoch, after), &facts, marks).await.expect("once or again");
         }
         assert_eq!(seen(&store).await.inbound.as_deref(), Some(expected), "group {after}");
     }
-    let marks = Marks { mark: Some(6), inbound: Some("cafe:99") };
+    let marks = Marks { mark: Some(6), inbound: Some("cafe:99"), ..Marks::default() };
     for facts in [vec![], vec![said(4)], vec![fact(Record::Unlocked)]] {
         let stale = store.append(&fence(Epoch(epoch.0 - 1), 6), &facts, marks).await;
         assert!(matches!(stale, Err(StoreError::Fenced { .. })), "{stale:?}");

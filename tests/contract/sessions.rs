@@ -206,7 +206,8 @@ pub(crate) async fn named_stores_write_side_by_side(place: Arc<Place>) {
             let Ok(Acquired::Lease(lease)) = store.acquire(&ask).await else { panic!("nobody else is here") };
             for after in 0..30 {
                 let fence = tandem_muc::store::Fence { service: domain.into(), ..fence(lease.epoch, after) };
-                let append = store.append(&fence, &[], Marks { mark: Some(after), inbound: Some("cafe:1") });
+                let append =
+                    store.append(&fence, &[], Marks { mark: Some(after), inbound: Some("cafe:1"), ..Marks::default() });
                 let duties = [duty_of(domain, "Normal")];
                 let (beat, appended, renewed) =
                     tokio::join!(beat_of(&store, "a", &duties), append, store.renew(domain, "a", lease.epoch, 60_000));

@@ -33,7 +33,7 @@ impl Promises {
         match input {
             Input::Stanza(inbound) => answers_are_due(inbound, outcome)?,
             Input::Found { asked, .. } => answers_are_due(asked, outcome)?,
-            Input::Tick | Input::Expire(_) => {}
+            Input::Tick | Input::Expire(_) | Input::Again(_) => {}
         }
         self.numbers_have_no_gap(outcome)?;
         self.occupant_ids_last(outcome)

@@ -4,6 +4,7 @@
 //! gathers what waits, appends it to the store behind the fence in one commit, and only then releases the words,
 //! in the order they were handed in. Nobody else has the stream's end: forgetting to wait does not compile.
 
+mod echo;
 mod entry;
 mod pulse;
 mod task;

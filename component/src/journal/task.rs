@@ -8,11 +8,12 @@ use tandem_muc_core::stanza::Outbound;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::echo::{self, Part};
 use super::pulse::{BEAT, Pulse};
 use super::{Entry, Flushed, Health, Notice, Setup};
-use crate::store::{Fact, Fence, Marks, StoreError};
+use crate::store::{Echo, Fact, Fence, Marks, StoreError};
 use crate::stream::Ticket;
-use crate::telemetry;
+use crate::{fail, telemetry};
 
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -24,6 +25,8 @@ const LENIENCE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(200);
 /// How long the last mark is awaited at the end.
 const LAST_MARK: Duration = Duration::from_secs(1);
+/// So many words that were heard may be kept: a range of one index, gone in one statement.
+const ECHOES_KEPT: usize = 512;
 /// Entries looked at in one go; the records of one commit are bounded apart from it.
 const ENTRIES_AT_ONCE: usize = 512;
 
@@ -37,10 +40,36 @@ pub(super) struct Task {
     /// The last group with something to repeat, and the last mark stored: where they differ, a successor would.
     spoken: i64,
     stored_mark: i64,
+    echoes: Echoes,
     /// The first group whose mark may be stored; none while what a predecessor left unheard is not said again.
     marks_from: Option<i64>,
     /// Lives whose records proved unwritable; what they still have in the queue is dropped.
     dead: HashSet<u64>,
+}
+
+/// What the store keeps until it is heard.
+struct Echoes {
+    /// So many since some were let go.
+    kept: usize,
+    /// The last group that has any.
+    last: i64,
+}
+
+impl Echoes {
+    /// Those up to `mark` are let go when it is quiet, and now and then when it never is.
+    fn heard(&self, mark: Option<i64>, is_quiet: bool) -> Option<i64> {
+        mark.filter(|_| self.kept >= ECHOES_KEPT || (is_quiet && self.kept > 0))
+    }
+
+    fn note(&mut self, group: i64, kept: usize, heard: Option<i64>) {
+        if let Some(heard) = heard {
+            self.kept = usize::from(self.last > heard);
+        }
+        if kept > 0 {
+            self.last = group;
+            self.kept += kept;
+        }
+    }
 }
 
 /// Why nothing more can be appended.
@@ -58,7 +87,9 @@ impl Task {
         let marks_from = (!setup.has_tail).then_some(mark);
         let (spoken, stored_mark) = (mark, mark);
         setup.stream.tell_said_from(marks_from.unwrap_or(i64::MAX));
-        Task { setup, queue, told, pulse, stop, seq, spoken, stored_mark, marks_from, dead: HashSet::new() }
+        // Whether a predecessor left any is not known.
+        let echoes = Echoes { kept: 1, last: seq };
+        Task { setup, queue, told, pulse, stop, seq, spoken, stored_mark, echoes, marks_from, dead: HashSet::new() }
     }
 
     pub(super) async fn run(mut self) {
@@ -142,13 +173,12 @@ impl Task {
     async fn commit(&mut self, mut group: Vec<Entry>) -> Result<(), Ended> {
         let is_repeated = group.iter().any(|entry| matches!(entry, Entry::Repeated));
         self.refuse_the_dead(&mut group).await;
-        let shares: Vec<usize> = group.iter().map(Entry::records).collect();
-        let tickets = tickets_with_facts(&group);
+        let parts = echo::parts(&group);
         let facts: Vec<Fact> = group.iter_mut().flat_map(Entry::take_facts).collect();
-        match self.append(&facts, &tickets).await? {
+        match self.append(&facts, &parts).await? {
             Ok(()) => self.release(group, !facts.is_empty()).await,
             Err(why) if group.len() == 1 => self.bury(group.remove(0), &why).await,
-            Err(_) => self.commit_one_by_one(group, &shares, &facts).await?,
+            Err(_) => self.commit_one_by_one(group, &parts, &facts).await?,
         }
         if is_repeated { self.begin_marks().await } else { Ok(()) }
     }
@@ -165,21 +195,15 @@ impl Task {
     }
 
     /// After a group with something unwritable in it: each entry on its own, so that only one room pays.
-    async fn commit_one_by_one(
-        &mut self,
-        group: Vec<Entry>,
-        shares: &[usize],
-        mut facts: &[Fact],
-    ) -> Result<(), Ended> {
-        for (entry, &share) in group.into_iter().zip(shares) {
-            let (own, rest) = facts.split_at(share);
+    async fn commit_one_by_one(&mut self, group: Vec<Entry>, parts: &[Part], mut facts: &[Fact]) -> Result<(), Ended> {
+        for (entry, part) in group.into_iter().zip(parts) {
+            let (own, rest) = facts.split_at(part.records);
             facts = rest;
             if entry.life().is_some_and(|life| self.dead.contains(&life.nth)) {
                 self.say(entry.apology().into_iter().collect(), false, entry.ticket().into_iter().collect()).await;
                 continue;
             }
-            let tickets = tickets_with_facts(std::slice::from_ref(&entry));
-            match self.append(own, &tickets).await? {
+            match self.append(own, std::slice::from_ref(part)).await? {
                 Ok(()) => self.release(vec![entry], !own.is_empty()).await,
                 Err(why) => self.bury(entry, &why).await,
             }
@@ -188,11 +212,13 @@ impl Task {
     }
 
     /// Appends `facts` behind the fence, however long the store stays away. The inner error is one of the data.
-    async fn append(&mut self, facts: &[Fact], tickets: &[Ticket]) -> Result<Result<(), StoreError>, Ended> {
-        if facts.is_empty() { Ok(Ok(())) } else { self.append_group(facts, tickets).await }
+    async fn append(&mut self, facts: &[Fact], parts: &[Part]) -> Result<Result<(), StoreError>, Ended> {
+        if facts.is_empty() { Ok(Ok(())) } else { self.append_group(facts, parts).await }
     }
 
-    async fn append_group(&mut self, facts: &[Fact], tickets: &[Ticket]) -> Result<Result<(), StoreError>, Ended> {
+    async fn append_group(&mut self, facts: &[Fact], parts: &[Part]) -> Result<Result<(), StoreError>, Ended> {
+        let tickets: Vec<Ticket> = parts.iter().filter_map(|part| part.ticket).collect();
+        let echoes: Vec<&Echo> = parts.iter().flat_map(|part| &part.echoes).collect();
         let fence =
             Fence { service: self.setup.domain.clone(), epoch: self.setup.epoch, after: self.seq, next: self.seq + 1 };
         let mut pause = PAUSE_MIN;
@@ -202,12 +228,14 @@ impl Task {
             self.pulse.beat();
             let begun = Instant::now();
             let mark = self.mark();
-            let inbound = self.setup.stream.handled_with(tickets);
-            let marks = Marks { mark, inbound: inbound.as_deref() };
+            let inbound = self.setup.stream.handled_with(&tickets);
+            let heard = self.echoes.heard(mark, facts.is_empty());
+            let marks = Marks { mark, inbound: inbound.as_deref(), echoes: &echoes, heard };
             match self.setup.store.append(&fence, facts, marks).await {
                 Ok(()) => {
                     self.seq = fence.next;
-                    self.setup.stream.note_stored(tickets);
+                    self.setup.stream.note_stored(&tickets);
+                    self.echoes.note(fence.next, echoes.len(), heard);
                     self.stored_mark = mark.unwrap_or(self.stored_mark).max(self.stored_mark);
                     self.count_commit(begun.elapsed(), facts.len());
                     self.note_return(attempts);
@@ -264,6 +292,9 @@ impl Task {
 
     /// Lets the words of a durable group go, then tells the shards.
     async fn release(&mut self, group: Vec<Entry>, has_facts: bool) {
+        if has_facts {
+            fail::point("committed");
+        }
         let (mut words, mut notices, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         let tickets = group.iter().filter_map(Entry::ticket).collect();
         for entry in group {
@@ -341,9 +372,4 @@ impl Task {
         let labels = [("domain", self.setup.domain.clone()), ("reaction", reaction.to_owned())];
         metrics::counter!(telemetry::COMMIT_FAILURES, &labels).increment(1);
     }
-}
-
-/// The tickets whose handling is durable with the records of `group`.
-fn tickets_with_facts(group: &[Entry]) -> Vec<Ticket> {
-    group.iter().filter_map(Entry::stored_ticket).collect()
 }

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::driver::{Crown, Driver, LAST_LINES};
-use super::fail;
 use super::keep::{self, Back};
+use crate::fail;
 use crate::reign::{self, Grant, Reign};
 use crate::store::Epoch;
 use crate::stream::{Gatekeeper, Standby};

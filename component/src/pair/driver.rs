@@ -10,11 +10,11 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::info;
 
-use super::fail;
 use super::keep::{self, Back, BackTo, LockBox};
 use super::look::{Look, Looker};
 use super::scribe::Scribe;
 use super::{Report, Setup};
+use crate::fail;
 use crate::reign::{Frozen, News, Reign, Vitals, turned};
 use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
 use crate::stream::{Gatekeeper, Standby, StreamState};

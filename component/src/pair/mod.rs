@@ -6,7 +6,6 @@
 
 mod acts;
 mod driver;
-mod fail;
 mod keep;
 mod look;
 mod scribe;

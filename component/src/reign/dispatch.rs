@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use foldhash::fast::FixedState;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
-use tandem_muc_core::record::Message;
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Type};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
@@ -19,6 +18,7 @@ use super::{News, Reloads, level, turned};
 use crate::config::Config;
 use crate::journal::{Entry, Health, Journal, please_wait};
 use crate::shard::{Mail, Shard};
+use crate::store::Unheard;
 use crate::stream::{Received, StreamHandle};
 use crate::telemetry;
 
@@ -54,7 +54,7 @@ pub(super) enum Demand {
 /// What is known at the beginning.
 pub(super) struct Beginning {
     /// What was durable but may not have been heard.
-    pub(super) tail: Vec<(BareJid, Message)>,
+    pub(super) tail: Vec<(BareJid, Unheard)>,
     /// What a predecessor read and did not handle: it comes before anything new.
     pub(super) passed_on: oneshot::Receiver<Vec<Inbound>>,
     /// Told when it all was handed to the shards: the number of stanzas passed on.
@@ -157,19 +157,19 @@ impl Dispatch {
     }
 
     /// Has the rooms repeat what was durable but may not have been heard.
-    async fn repeat(&self, tail: Vec<(BareJid, Message)>) {
+    async fn repeat(&self, tail: Vec<(BareJid, Unheard)>) {
         if tail.is_empty() {
             return;
         }
-        let mut rooms: BTreeMap<BareJid, Vec<Message>> = BTreeMap::new();
-        for (room, message) in tail {
-            rooms.entry(room).or_default().push(message);
+        let mut rooms: BTreeMap<BareJid, Vec<Unheard>> = BTreeMap::new();
+        for (room, unheard) in tail {
+            rooms.entry(room).or_default().push(unheard);
         }
         let (repeated, mut all_repeated) = mpsc::unbounded_channel();
         let awaited = rooms.len();
-        for (room, messages) in rooms {
+        for (room, tail) in rooms {
             let shard = self.shard_of(room.as_str());
-            self.shards[shard].send(Mail::Repeat(room, messages.into(), repeated.clone())).await;
+            self.shards[shard].send(Mail::Repeat(room, tail.into(), repeated.clone())).await;
         }
         let journal = self.journal.clone();
         tokio::spawn(async move {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::pair::Opening;
-use tandem_muc_core::record::Message;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -16,7 +15,7 @@ use super::news::{news_of, tell_health, tell_stream};
 use super::{Frozen, Grant, News, Order, Setup, expiry, level, passed};
 use crate::journal::{self, Entry, Journal};
 use crate::shard::{self, Archives, Shard};
-use crate::store::{SqlStore, StoreError};
+use crate::store::{SqlStore, StoreError, Unheard};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
 
 /// The most stanzas that wait in one shard.
@@ -131,7 +130,7 @@ impl Task {
         }
     }
 
-    fn open(self, mark: i64, tail: Vec<(BareJid, Message)>) -> (Court, oneshot::Receiver<u64>) {
+    fn open(self, mark: i64, tail: Vec<(BareJid, Unheard)>) -> (Court, oneshot::Receiver<u64>) {
         let Task { setup, grant, stream, inbound, news } = self;
         let domain = setup.stream.domain.clone();
         let rules = Arc::new(setup.service.rules());
@@ -218,13 +217,13 @@ async fn welcomed(state: &mut watch::Receiver<StreamState>) -> Option<Option<Wel
     }
 }
 
-/// What may not have been heard of a node that died: messages durable after the last mark it stored.
-async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Message)> {
+/// What may not have been heard of a node that died: what is durable after the last mark it stored.
+async fn tail(store: &SqlStore, domain: &str, mark: i64) -> Vec<(BareJid, Unheard)> {
     loop {
         match store.tail(domain, mark).await {
             Ok(tail) => {
                 if !tail.is_empty() {
-                    info!(domain, messages = tail.len(), mark, "repeating what may not have been heard, ids unchanged");
+                    info!(domain, stanzas = tail.len(), mark, "repeating what may not have been heard, ids unchanged");
                 }
                 return tail;
             }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{Message, Seq};
+use tandem_muc_core::record::Seq;
 use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::stanza::Inbound;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::journal::{Journal, Notice};
-use crate::store::SqlStore;
+use crate::store::{SqlStore, Unheard};
 use crate::stream::Ticket;
 
 pub use archives::Archives;
@@ -51,8 +51,8 @@ pub type Repeated = mpsc::UnboundedSender<()>;
 pub enum Mail {
     /// A stanza for one of its rooms.
     Stanza(Arc<Inbound>, Option<Ticket>),
-    /// Messages of one of its rooms that may not have been heard, oldest first.
-    Repeat(BareJid, Arc<[Message]>, Repeated),
+    /// What may not have been heard of one of its rooms, oldest first.
+    Repeat(BareJid, Arc<[Unheard]>, Repeated),
     /// Messages of one of its rooms up to this place may have been kept long enough.
     Expire(BareJid, Seq),
     /// Finish what was begun, say so, and stand still until thawed; for ever if nobody can thaw any more.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tandem_muc_core::record::{Message, Seq};
+use tandem_muc_core::record::Seq;
 use tandem_muc_core::room::{Found, Input, Lookup, Outcome, Room};
 use tandem_muc_core::stanza::Inbound;
 use tandem_muc_core::time::Moment;
@@ -12,6 +12,7 @@ use tandem_muc_core::time::Moment;
 use super::Repeated;
 use super::clock::Clock;
 use crate::journal::Life;
+use crate::store::Unheard;
 use crate::stream::Ticket;
 
 /// A room's place in its shard.
@@ -28,8 +29,8 @@ pub(super) enum Slot {
 pub(super) enum Errand {
     /// A stanza came.
     Stanza(Arc<Inbound>, Option<Ticket>),
-    /// These messages may not have been heard; who waits for them is told when they are on their way.
-    Repeat(Arc<[Message]>, Repeated),
+    /// These may not have been heard; who waits for them is told when they are on their way.
+    Repeat(Arc<[Unheard]>, Repeated),
     /// What it asked its archive for to answer this request.
     Found { asked: Arc<Inbound>, ticket: Option<Ticket>, lookup: Arc<Lookup>, found: Arc<Found> },
     /// Messages up to this place may have been kept long enough.
@@ -80,13 +81,21 @@ impl Live {
                 self.room.handle(clock.now(), Input::Found { asked, lookup, found }, &mut outcome);
             }
             Errand::Expire(upto) => self.room.handle(clock.now(), Input::Expire(*upto), &mut outcome),
-            Errand::Repeat(messages, _) => {
-                outcome.outbound.extend(messages.iter().filter_map(|message| self.room.repeat(message)));
+            Errand::Repeat(tail, _) => {
                 outcome.wake = self.wake;
+                tail.iter().for_each(|unheard| self.repeat(clock, unheard, &mut outcome));
             }
         }
         self.touched = Instant::now();
         self.turn += 1;
         outcome
+    }
+
+    fn repeat(&mut self, clock: Clock, unheard: &Unheard, outcome: &mut Outcome) {
+        match unheard {
+            Unheard::Message(message) => outcome.outbound.extend(self.room.repeat(message)),
+            Unheard::Word(word) => outcome.outbound.push(word.clone()),
+            Unheard::Entry(ask) => self.room.handle(clock.now(), Input::Again(ask), outcome),
+        }
     }
 }

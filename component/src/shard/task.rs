@@ -119,8 +119,8 @@ impl Task {
                     Some(Mail::Stanza(inbound, ticket)) => {
                         self.receive(inbound.to.to_bare(), Errand::Stanza(inbound, ticket)).await;
                     }
-                    Some(Mail::Repeat(jid, messages, repeated)) => {
-                        self.receive(jid, Errand::Repeat(messages, repeated)).await;
+                    Some(Mail::Repeat(jid, tail, repeated)) => {
+                        self.receive(jid, Errand::Repeat(tail, repeated)).await;
                     }
                     Some(Mail::Expire(jid, upto)) => self.receive(jid, Errand::Expire(upto)).await,
                     Some(Mail::Freeze(done, thawed)) => self.freezing = Some((done, thawed)),

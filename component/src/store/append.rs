@@ -5,7 +5,7 @@ use super::connection::Value;
 use super::error::StoreError;
 use super::lease;
 use super::session::{Session, Statement};
-use super::{Epoch, Fact, Fence, messages, rooms};
+use super::{Echo, Epoch, Fact, Fence, echoes, messages, rooms};
 
 const MOVE: Statement = Statement::on(
     "muc_fence",
@@ -20,6 +20,10 @@ pub struct Marks<'a> {
     pub mark: Option<i64>,
     /// What is handled, this group included, of the stanzas a relay numbered.
     pub inbound: Option<&'a str>,
+    /// What is to be heard of the group beside its archived messages.
+    pub echoes: &'a [&'a Echo],
+    /// Echoes of the groups up to this are heard, and let go.
+    pub heard: Option<i64>,
 }
 
 pub(super) async fn run(
@@ -37,11 +41,12 @@ pub(super) async fn run(
         fence.epoch.0.into(),
         fence.after.into(),
     ];
-    let has_moved = if changes.rows.is_empty() && changes.counts.is_empty() && !changes.messages.is_empty() {
+    let has_more = !changes.rows.is_empty() || !changes.counts.is_empty() || !marks.echoes.is_empty();
+    let has_moved = if !has_more && marks.heard.is_none() && !changes.messages.is_empty() {
         let rows = message_rows(&changes, fence.next);
         session.insert_behind(MOVE, &values, &messages::COLUMNS, &rows).await?
     } else {
-        in_transaction(session, fence, &values, &changes).await?
+        in_transaction(session, fence, &values, &changes, marks).await?
     };
     if has_moved { Ok(()) } else { look(session, fence).await }
 }
@@ -56,13 +61,14 @@ async fn in_transaction(
     fence: &Fence,
     values: &[Value<'_>],
     changes: &Changes<'_>,
+    marks: Marks<'_>,
 ) -> Result<bool, StoreError> {
     session.begin(MOVE.table).await?;
     if session.execute(MOVE, values).await? == 0 {
         session.rollback(MOVE.table).await;
         return Ok(false);
     }
-    if let Err(error) = write(session, changes, fence.next).await {
+    if let Err(error) = write(session, fence, changes, marks).await {
         session.rollback(MOVE.table).await;
         return Err(error);
     }
@@ -70,7 +76,13 @@ async fn in_transaction(
     Ok(true)
 }
 
-async fn write(session: &mut Session, changes: &Changes<'_>, group: i64) -> Result<(), StoreError> {
+async fn write(
+    session: &mut Session,
+    fence: &Fence,
+    changes: &Changes<'_>,
+    marks: Marks<'_>,
+) -> Result<(), StoreError> {
+    let (service, group) = (fence.service.as_str(), fence.next);
     for change in &changes.rows {
         write_one(session, change).await?;
     }
@@ -79,6 +91,12 @@ async fn write(session: &mut Session, changes: &Changes<'_>, group: i64) -> Resu
     }
     if !changes.messages.is_empty() {
         session.insert(&messages::COLUMNS, &message_rows(changes, group)).await?;
+    }
+    if !marks.echoes.is_empty() {
+        session.insert(&echoes::COLUMNS, &echoes::rows(service, group, marks.echoes)).await?;
+    }
+    if let Some(heard) = marks.heard {
+        session.execute(echoes::LET_GO, &[service.into(), heard.into()]).await?;
     }
     Ok(())
 }

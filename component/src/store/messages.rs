@@ -45,7 +45,7 @@ pub(super) const EXPIRE: Statement =
     Statement::on(TABLE, "DELETE FROM muc_message WHERE room_id = ? AND seq <= ? AND sent_ms < ?");
 const TAIL: Statement = Statement::on(
     TABLE,
-    "SELECT r.name_txt, m.seq, m.archive_id, m.sent_ms, m.kind_txt, m.sender_txt, m.nick_txt, m.origin_txt,
+    "SELECT m.grp_seq, r.name_txt, m.seq, m.archive_id, m.sent_ms, m.kind_txt, m.sender_txt, m.nick_txt, m.origin_txt,
      m.body_txt, m.stanza_xml FROM muc_message m JOIN muc_room r ON r.room_id = m.room_id
      WHERE m.grp_seq > ? AND r.service_txt = ? ORDER BY m.grp_seq, m.room_id, m.seq",
 );
@@ -117,17 +117,18 @@ pub(super) fn read(mut row: Row) -> Result<Message, String> {
     })
 }
 
-/// The messages of the groups after `mark`, with their rooms.
+/// The messages of the groups after `mark`, with group and room.
 pub(super) async fn tail(
     session: &mut Session,
     service: &str,
     mark: i64,
-) -> Result<Vec<(BareJid, Message)>, StoreError> {
+) -> Result<Vec<(i64, BareJid, Message)>, StoreError> {
     let rows = session.fetch(TAIL, &[mark.into(), service.into()]).await?;
-    let read_one = |mut row: Row| -> Result<(BareJid, Message), String> {
+    let read_one = |mut row: Row| -> Result<(i64, BareJid, Message), String> {
+        let group = row.int()?;
         let name = row.text()?;
         let room = BareJid::parse(&format!("{name}@{service}")).map_err(|why| format!("room {name:?}: {why}"))?;
-        Ok((room, read(row)?))
+        Ok((group, room, read(row)?))
     };
     let messages: Result<Vec<_>, String> = rows.into_iter().map(read_one).collect();
     messages.map_err(|what| StoreError::Damaged { table: TABLE, what })

@@ -2,7 +2,7 @@
 //! passes. Only this folder knows SQL.
 //!
 //! [`SqlStore`] is the seam: few, coarse calls, each bounded in time, each error named after what the caller does
-//! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `lease`, `node`, `orders`, `events`,
+//! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `echoes`, `lease`, `node`, `orders`, `events`,
 //! `passed`, `identity`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
 //! engine (`sqlite`, `postgres`); `connection` says what an engine has to bring. The calls of the pair stand in their
 //! files.
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{Message, Record, RoomId, RoomImage, Seq};
+use tandem_muc_core::record::{Record, RoomId, RoomImage, Seq};
 use tandem_muc_core::room::{Found, Search};
 use tandem_muc_core::time::Utc;
 
@@ -26,6 +26,7 @@ mod bearings;
 mod changes;
 mod connection;
 mod dialect;
+mod echoes;
 mod error;
 mod events;
 mod hand_over;
@@ -53,6 +54,7 @@ pub use acquire::{Acquired, Ask, Lease, Right};
 pub use append::Marks;
 pub use bearings::Bearings;
 use connection::Engine;
+pub use echoes::{Echo, Unheard};
 pub use error::{BoxError, OpenError, StoreError};
 pub use events::{EventSeen, HaEvent};
 pub use hand_over::HandOver;
@@ -144,7 +146,7 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     /// The schema this program reads and writes.
-    pub const SCHEMA: u32 = 2;
+    pub const SCHEMA: u32 = 3;
 
     /// Connects and looks whether the database can be written; does not migrate.
     pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {
@@ -251,10 +253,10 @@ impl SqlStore {
         self.bounded(async { listing::occupied(&mut self.reader().await?, service).await }).await
     }
 
-    /// The archived messages of the groups after `mark`, in the order they were written: what may not have been
-    /// heard.
-    pub async fn tail(&self, service: &str, mark: i64) -> Result<Vec<(BareJid, Message)>, StoreError> {
-        self.bounded(async { messages::tail(&mut self.reader().await?, service, mark).await }).await
+    /// The archived messages of the groups after `mark` and their echoes, each room's in the order they happened: what
+    /// may not have been heard.
+    pub async fn tail(&self, service: &str, mark: i64) -> Result<Vec<(BareJid, Unheard)>, StoreError> {
+        self.bounded(async { echoes::tail(&mut self.reader().await?, service, mark).await }).await
     }
 
     /// What the archive of `room` has to say to `search`. What it costs is bounded by the page and by how far one look

@@ -130,6 +130,7 @@ impl Engine for PostgresEngine {
         &[
             (1, include_str!("../../../schema/postgres/0001_rooms.sql")),
             (2, include_str!("../../../schema/postgres/0002_pair.sql")),
+            (3, include_str!("../../../schema/postgres/0003_echoes.sql")),
         ]
     }
 

@@ -9,7 +9,7 @@ use super::{Room, Turn};
 use crate::name::Jid;
 use crate::ns;
 use crate::record::{Message, Retraction, Seq};
-use crate::stanza::element::{Build, el, parse};
+use crate::stanza::element::{Build, el};
 use crate::stanza::{Audience, Kind, Stanza, Type};
 use crate::time::Utc;
 
@@ -147,10 +147,5 @@ impl Room {
 
 /// The message as it was said; nothing of one taken back.
 fn as_said(message: &Message) -> Option<Stanza> {
-    let said = parse(&message.stanza_xml)?;
-    let mut stanza = Stanza::new(Kind::Message, Type::parse(said.attr("type")), Jid::parse(said.attr("from")?).ok()?);
-    stanza.id = said.attr("id").map(str::to_owned);
-    stanza.lang = said.attr_ns(ns::XML, "lang").map(str::to_owned);
-    stanza.payload = said.children().cloned().collect();
-    Some(stanza)
+    Stanza::from_xml(&message.stanza_xml).filter(|said| said.kind == Kind::Message)
 }

@@ -37,6 +37,8 @@ use crate::time::{Moment, Now, Utc};
 pub enum Input<'a> {
     /// A stanza to the room or to one of its occupants.
     Stanza(&'a Inbound),
+    /// A stanza by which a session entered: it may not have heard what it was told then.
+    Again(&'a Inbound),
     /// The moment it asked to be woken at has come.
     Tick,
     /// Messages up to this place may have been kept for as long as they are to be.

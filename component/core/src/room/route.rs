@@ -29,6 +29,10 @@ impl Room {
                 self.give_up_locked(&mut turn);
                 None
             }
+            Input::Again(ask) => {
+                self.welcome_again(ask, &mut turn);
+                None
+            }
             Input::Stanza(inbound) => self.route(inbound, &mut turn).err().map(|refusal| (inbound, refusal)),
             Input::Expire(upto) => {
                 self.expire(upto, &mut turn);

@@ -7,6 +7,7 @@ pub mod element;
 mod error;
 mod render;
 mod reply;
+mod stored;
 
 use std::sync::Arc;
 

@@ -156,6 +156,14 @@ impl Room {
         self.tell_past(&ask.stanza.from, &wanted, turn);
     }
 
+    /// Tells a session that is still inside all it was to hear when it entered by `ask`; nothing else changes.
+    pub(in super::super) fn welcome_again(&self, ask: &Inbound, turn: &mut Turn<'_>) {
+        let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) else { return };
+        if let Some(x) = ask.stanza.child("x", ns::MUC) {
+            self.tell_room(&face, ask, x, &[], turn);
+        }
+    }
+
     /// A session inside enters again, for it lost track: it hears everything anew, the others nothing - unless
     /// nick or presence are different now.
     pub(in super::super) fn enter_again(
