@@ -8,7 +8,7 @@ use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
 use tandem_muc_core::record::RoomId;
-use tandem_muc_core::room::{Creators, Input, Outcome, Room, ServiceRules};
+use tandem_muc_core::room::{Creators, Identity, Input, Outcome, Room, ServiceRules};
 use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Inbound, Kind, Stanza, Type, render};
 use tandem_muc_core::time::{Moment, Now, Utc};
@@ -123,6 +123,7 @@ fn rules() -> ServiceRules {
         nick_chars_max: 128,
         tombstone_ms: 86_400_000,
         lock_ms: 60_000,
+        identity: Identity::default(),
     }
 }
 

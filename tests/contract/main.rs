@@ -62,7 +62,8 @@ fn main() {
             every_record_comes_back_in_the_image,
             any_sequence_of_records_ends_at_the_image_of_the_model,
             a_destroyed_room_makes_way_for_a_new_one,
-            a_large_group_comes_back_whole_and_in_order;
+            a_large_group_comes_back_whole_and_in_order,
+            a_vcard_is_read_apart_from_its_room;
         Both leases:
             a_lease_is_given_once_and_comes_with_the_fence,
             of_eight_who_ask_at_once_one_gets_the_lease,

@@ -45,6 +45,7 @@ impl Model {
                     affiliations: Vec::new(),
                     occupants: Vec::new(),
                     history: Vec::new(),
+                    avatars: Arc::new([]),
                     tombstone: None,
                 };
                 self.rooms.insert(jid.clone(), (image, Vec::new()));
@@ -113,7 +114,11 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
         Record::Expired { upto, before } => {
             said.retain(|message| message.seq > *upto || message.at >= *before);
         }
+        Record::VcardSet(card) => {
+            image.avatars = card.as_ref().map_or_else(|| Arc::new([]) as Arc<[String]>, |card| card.avatars.clone());
+        }
         Record::Destroyed(tombstone) => {
+            image.avatars = Arc::new([]);
             image.tombstone = Some(tombstone.clone());
             image.is_locked = false;
             image.affiliations.clear();

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tandem_muc::store::{Fact, HistoryWanted, Marks, SqlStore};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid, Nick};
+use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::record::{
     AffiliationEntry, Creation, Leaving, Message, MessageKind, OccupantEntry, Record, Retraction, RoomId, RoomImage,
     Seq, Tombstone,
 };
+use tandem_muc_core::room::{Found, Search};
 use tandem_muc_core::time::Utc;
 
 use crate::model::Model;
@@ -94,6 +96,16 @@ pub(crate) fn retracted(seq: i64, author: &str) -> Record {
     }))
 }
 
+/// A vCard with this inside, and the hashes of its pictures; or none any more.
+fn card(inside: Option<(&str, &[&str])>) -> Record {
+    Record::VcardSet(inside.map(|(inside, avatars)| {
+        Arc::new(Vcard {
+            xml: format!("<vCard xmlns='vcard-temp'>{inside}</vCard>").into(),
+            avatars: avatars.iter().map(|&hash| hash.to_owned()).collect(),
+        })
+    }))
+}
+
 pub(crate) async fn load(store: &SqlStore, room: &BareJid) -> Option<RoomImage> {
     store.load_room(SERVICE, room, HistoryWanted::UpTo(u32::MAX)).await.expect("readable")
 }
@@ -129,6 +141,10 @@ pub(crate) async fn every_record_comes_back_in_the_image(place: Arc<Place>) {
         said(Message { nick: None, origin_id: None, body: None, sender: hall().into(), ..spoken(6, "") }),
         Record::Left { who: jid("mia@example.org/2"), nick: nick("Mia\u{1f984}"), why: Leaving::Kicked },
         said(Message { is_archived: false, ..spoken(7, "not kept") }),
+        card(Some(("<FN>Hall</FN>", &[]))),
+        card(Some(("<FN>The Hall</FN>", &["a1b2", "c3d4"]))),
+        card(None),
+        card(Some(("<FN>Hall\u{1f984}</FN>", &["e5"]))),
         Record::Destroyed(Tombstone {
             at: Utc(900),
             alternate: Some(bare("new@conference.example.org")),
@@ -164,7 +180,7 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
     let at = i64::try_from(chance.below(1_000)).expect("fits");
     let a_nick = NICKS[chance.below(4)];
     let session = SESSIONS[chance.below(3)];
-    match chance.below(13) {
+    match chance.below(14) {
         0 => Record::Configured(Box::new(RoomConfig {
             history_max: u32::try_from(chance.below(5)).expect("fits"),
             is_public: chance.below(2) == 0,
@@ -182,6 +198,7 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
         },
         8 => Record::RoleSet { nick: nick(a_nick), role: Role::Visitor },
         9 => retracted(i64::try_from(chance.below(12)).expect("fits"), USERS[chance.below(2)]),
+        13 => card((at % 3 > 0).then_some(("<FN>Hall</FN>", &[a_nick.trim()]))),
         kind => {
             *seq += 1;
             let message = if kind == 10 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };
@@ -239,6 +256,26 @@ pub(crate) async fn a_destroyed_room_makes_way_for_a_new_one(place: Arc<Place>) 
     let again = Fact { room: RoomId(43), ..anew };
     let twice = store.append(&fence(epoch, 2), &[again], Marks::default()).await;
     assert!(matches!(twice, Err(tandem_muc::store::StoreError::Damaged { .. })), "{twice:?}");
+}
+
+pub(crate) async fn a_vcard_is_read_apart_from_its_room(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let look = async || store.look(HALL, &Search::Vcard).await.expect("readable");
+    let big = format!("<DESC>{}</DESC>", "é".repeat(50_000));
+    let story = [
+        (vec![created(RoomConfig::default())], None),
+        (vec![card(Some(("<FN>A</FN>", &["a1"]))), card(Some((&big, &["b2"])))], Some(big.as_str())),
+        (vec![card(None)], None),
+        (vec![card(Some(("<FN>C</FN>", &[])))], Some("<FN>C</FN>")),
+        (vec![Record::Destroyed(Tombstone { at: Utc(5), alternate: None, reason: None, until: Utc(6) })], None),
+    ];
+    for (after, (records, wanted)) in (0..).zip(story) {
+        let facts: Vec<Fact> = records.into_iter().map(fact).collect();
+        store.append(&fence(epoch, after), &facts, Marks::default()).await.expect("written");
+        let wanted = wanted.map(|inside| format!("<vCard xmlns='vcard-temp'>{inside}</vCard>"));
+        assert_eq!(look().await, Found::Vcard(wanted), "after group {after}");
+    }
 }
 
 pub(crate) async fn a_large_group_comes_back_whole_and_in_order(place: Arc<Place>) {

@@ -14,6 +14,7 @@ pub fn look(said: &[Arc<Message>], search: &Search) -> Found {
         is_complete,
     };
     match search {
+        Search::Vcard => Found::Vcard(None),
         Search::Ends => found(said.first().into_iter().chain(said.last()).collect(), true),
         Search::Page(search) => {
             let is_known = |id: &String| said.iter().any(|message| message.archive_id == *id);

@@ -97,6 +97,7 @@ sections! {
     xep_0421_occupant_id "xep-0421-occupant-id"
     xep_0424_retraction "xep-0424-retraction"
     xep_0425_moderation "xep-0425-moderation"
+    xep_0486_room_avatar "xep-0486-room-avatar"
     xep_0500_slow_mode "xep-0500-slow-mode"
     xep_0502_activity "xep-0502-activity"
 }

@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
+use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::record::{AffiliationEntry, Creation, Message, OccupantEntry, Record, RoomId};
-use tandem_muc_core::room::{Creators, Input, Outcome, Room, ServiceRules};
+use tandem_muc_core::room::{Creators, Found, Identity, Input, Outcome, Room, Search, ServiceRules};
 use tandem_muc_core::stanza::{Inbound, Kind, Stanza, Type, element, render};
 use tandem_muc_core::time::{Moment, Now, Utc};
 use tandem_muc_tests::archive;
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) rules: Arc<ServiceRules>,
     /// What the database would have of what was said.
     archive: Vec<Arc<Message>>,
+    /// And of its vCard.
+    card: Option<Arc<Vcard>>,
     heard: BTreeMap<Jid, VecDeque<Tree>>,
     promises: Promises,
     names: Names,
@@ -77,6 +80,7 @@ impl Stage {
             shadow: vacant(),
             rules: rules.clone(),
             archive: Vec::new(),
+            card: None,
             heard: BTreeMap::new(),
             promises: Promises::default(),
             names: Names::new(),
@@ -180,7 +184,10 @@ impl Stage {
         }
         match (outcome.lookup, input) {
             (Some(lookup), Input::Stanza(asked)) => {
-                let found = archive::look(&self.archive, &lookup.search);
+                let found = match &lookup.search {
+                    Search::Vcard => Found::Vcard(self.card.as_ref().map(|card| card.xml.to_string())),
+                    search => archive::look(&self.archive, search),
+                };
                 self.hand_in(Input::Found { asked, lookup: &lookup, found: &found })
             }
             (Some(lookup), _) => Err(format!("nobody asked for {lookup:?}")),
@@ -199,7 +206,11 @@ impl Stage {
             Record::Expired { upto, before } => {
                 self.archive.retain(|message| message.seq > *upto || message.at >= *before);
             }
-            Record::Created(_) | Record::Destroyed(_) | Record::Vanished => self.archive.clear(),
+            Record::VcardSet(card) => self.card.clone_from(card),
+            Record::Created(_) | Record::Destroyed(_) | Record::Vanished => {
+                self.archive.clear();
+                self.card = None;
+            }
             _ => {}
         }
     }
@@ -451,6 +462,7 @@ pub(crate) fn generous() -> ServiceRules {
         nick_chars_max: 32,
         tombstone_ms: 86_400_000,
         lock_ms: 600_000,
+        identity: Identity::default(),
     }
 }
 
@@ -479,6 +491,7 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
             "body_bytes_max" => rules.body_bytes_max = small(number()?)? as usize,
             "nick_chars_max" => rules.nick_chars_max = small(number()?)? as usize,
             "tombstone_ms" => rules.tombstone_ms = number()?.cast_signed(),
+            "vcard_bytes_max" => rules.identity.vcard_bytes_max = small(number()?)? as usize,
             "lock_ms" => rules.lock_ms = number()?,
             other => {
                 defaults.insert(other.to_owned(), json);

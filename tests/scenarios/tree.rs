@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 31] = [
+const SHORT: [(&str, &str); 32] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -33,6 +33,7 @@ const SHORT: [(&str, &str); 31] = [
     ("#states", ns::CHATSTATES),
     ("#hints", ns::HINTS),
     ("#vcard", ns::VCARD),
+    ("#vcardx", ns::VCARD_UPDATE),
     ("#hats", ns::HATS),
     ("#address", ns::ADDRESS),
     ("#client", ns::CLIENT),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
-use tandem_muc_core::room::{Creators, ServiceRules};
+use tandem_muc_core::room::{Creators, Identity, ServiceRules};
 use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Stanza, StanzaError, Type};
 
@@ -49,6 +49,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         nick_chars_max: 20,
         tombstone_ms: 60_000,
         lock_ms: 60_000,
+        identity: Identity::default(),
     })
 }
 

@@ -55,6 +55,8 @@ pub const HINTS: &str = "urn:xmpp:hints";
 pub const CHATSTATES: &str = "http://jabber.org/protocol/chatstates";
 /// vcard-temp (XEP-0054).
 pub const VCARD: &str = "vcard-temp";
+/// What the picture in a vCard is announced by (XEP-0153).
+pub const VCARD_UPDATE: &str = "vcard-temp:x:update";
 /// Hats (XEP-0317).
 pub const HATS: &str = "urn:xmpp:hats:0";
 /// Extended stanza addressing (XEP-0033), used in history by old clients.

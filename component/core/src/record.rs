@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::muc::{Affiliation, Role, RoomConfig};
 use crate::name::{BareJid, Jid, Nick};
+use crate::protocol::vcard::Vcard;
 use crate::time::Utc;
 
 /// The key of a room in the store: positive, made of time and chance, never given to a room of another name.
@@ -75,6 +76,8 @@ pub enum Record {
         /// What was said at this time or later stays.
         before: Utc,
     },
+    /// The room's vCard was set, or taken away.
+    VcardSet(Option<Arc<Vcard>>),
     /// The room was destroyed; its occupants and affiliations go, the JID stays reserved for a time (§10.9).
     Destroyed(Tombstone),
     /// A temporary room's last occupant left: nothing of it remains.
@@ -249,6 +252,8 @@ pub struct RoomImage {
     pub occupants: Vec<OccupantEntry>,
     /// The last messages of kind speech, oldest first, as many as `config.history_max`.
     pub history: Vec<Arc<Message>>,
+    /// The hashes of the picture in its vCard; the card itself is looked up when it is asked for.
+    pub avatars: Arc<[String]>,
     /// What remains, if it was destroyed.
     pub tombstone: Option<Tombstone>,
 }

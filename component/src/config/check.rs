@@ -42,6 +42,7 @@ impl Config {
             at_least("stanza_depth", u64::from(service.limits.stanza_depth), 8)?;
             at_least("occupants", u64::from(service.limits.occupants), 1)?;
             at_least("sessions", u64::from(service.limits.sessions), 1)?;
+            Self::check_vcards(service)?;
         }
         Ok(())
     }
@@ -82,6 +83,30 @@ impl Config {
             return Err(("patience_ms", what));
         }
         Ok(())
+    }
+
+    /// A card goes in one stanza, the service's own one too.
+    fn check_vcards(service: &Service) -> Result<(), (&'static str, String)> {
+        let limits = &service.limits;
+        if limits.vcard_bytes > limits.stanza_bytes {
+            let what = format!(
+                "vcard_bytes = {} is more than stanza_bytes = {}: no such vCard would ever come in",
+                limits.vcard_bytes, limits.stanza_bytes
+            );
+            return Err(("vcard_bytes", what));
+        }
+        match service.identity.vcard_xml() {
+            Some(xml) if xml.len() > limits.vcard_bytes => {
+                let what = format!(
+                    "the vCard of {} has {} bytes with its picture, vcard_bytes = {}: take a smaller picture",
+                    service.domain.0,
+                    xml.len(),
+                    limits.vcard_bytes
+                );
+                Err(("avatar", what))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn check_home(&self, service: &Service) -> Result<(), (&'static str, String)> {

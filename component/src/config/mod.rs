@@ -5,6 +5,7 @@
 
 mod check;
 mod error;
+mod identity;
 pub mod relay;
 mod value;
 
@@ -18,6 +19,7 @@ use tandem_muc_core::name::BareJid;
 use tandem_muc_core::room::{Creators, ServiceRules};
 
 pub use error::ConfigError;
+pub use identity::Identity;
 pub use relay::RelayConfig;
 use value::{any, list, maybe};
 
@@ -137,6 +139,9 @@ pub struct Service {
     /// Whether a new room waits locked for its owner's configuration.
     #[serde(default = "yes", deserialize_with = "any")]
     pub lock_new_rooms: bool,
+    /// How it shows itself.
+    #[serde(default)]
+    pub identity: Identity,
     /// Limits on what a stranger can send or fill.
     #[serde(default)]
     pub limits: Limits,
@@ -173,6 +178,9 @@ pub struct Limits {
     /// Characters of one nick.
     #[serde(deserialize_with = "any")]
     pub nick_chars: usize,
+    /// Bytes of one room's vCard as XML.
+    #[serde(deserialize_with = "any")]
+    pub vcard_bytes: usize,
     /// Bytes of one stanza.
     #[serde(deserialize_with = "any")]
     pub stanza_bytes: usize,
@@ -329,6 +337,7 @@ impl Default for Limits {
             affiliations: 20_000,
             body_bytes: 65_536,
             nick_chars: 128,
+            vcard_bytes: 98_304,
             stanza_bytes: 262_144,
             stanza_depth: 64,
             tombstone_days: 30,
@@ -448,6 +457,7 @@ impl Service {
             nick_chars_max: limits.nick_chars,
             tombstone_ms: i64::from(limits.tombstone_days) * 86_400_000,
             lock_ms: u64::from(limits.lock_minutes) * 60_000,
+            identity: self.identity.to_core(limits.vcard_bytes),
         }
     }
 }

@@ -63,3 +63,28 @@ fn a_secret_comes_from_its_file_and_is_never_printed() {
     assert_eq!(secret.expose_secret(), "hush");
     assert!(!format!("{secret:?}").contains("hush"));
 }
+
+#[test]
+fn the_vcard_of_a_service_is_made_of_its_identity() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (gif, text) = (dir.path().join("rooms.gif"), dir.path().join("rooms.txt"));
+    std::fs::write(&gif, b"GIF89a, more or less").expect("written");
+    std::fs::write(&text, b"hello").expect("written");
+    let with = |avatar: &Path, more: &str| {
+        format!("{LEAST}[service.identity]\nname = \"Rooms & more\"\navatar = {avatar:?}\n[service.limits]\n{more}\n")
+    };
+    let rules = Config::parse(Path::new("x.toml"), &with(&gif, "")).expect("a configuration").services[0].rules();
+    let card = rules.identity.vcard_xml.expect("a card");
+    assert_eq!(&*rules.identity.name, "Rooms & more");
+    assert!(card.contains("<FN>Rooms &amp; more</FN>") && card.contains("<TYPE>image/gif</TYPE>"), "{card}");
+    let told = refusal(&with(&text, ""));
+    assert!(told.contains("neither a PNG, JPEG, GIF, WebP nor SVG image (component.toml:6)"), "{told}");
+    let told = refusal(&with(&dir.path().join("none.png"), ""));
+    assert!(told.contains("the picture cannot be read") && told.contains("(component.toml:6)"), "{told}");
+    let told = refusal(&with(&gif, "vcard_bytes = 100"));
+    assert!(told.contains("take a smaller picture (component.toml:6)"), "{told}");
+    let told = refusal(&with(&gif, "vcard_bytes = 300000"));
+    assert!(told.contains("no such vCard would ever come in (component.toml:8)"), "{told}");
+    let plain = Config::parse(Path::new("x.toml"), LEAST).expect("a configuration").services[0].rules();
+    assert_eq!((plain.identity.vcard_xml, &*plain.identity.name), (None, "Chat Rooms"));
+}

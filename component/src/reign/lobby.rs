@@ -1,5 +1,5 @@
 //! What the service itself answers: discovery of the service and its public rooms (XEP-0030, XEP-0045 §6.2-§6.3),
-//! ping (XEP-0199), version (XEP-0092). Everything about one room is that room's own.
+//! ping (XEP-0199), version (XEP-0092), its vCard (XEP-0054). Everything about one room is that room's own.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
 use tandem_muc_core::protocol::disco::{self, Info};
 use tandem_muc_core::protocol::paging::{Page, PageRequest};
+use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Outbound, StanzaError, Type};
@@ -83,13 +84,16 @@ impl Lobby {
         if stanza.kind == Kind::Presence {
             return None;
         }
+        if !is_get && stanza.child("vCard", ns::VCARD).is_some() {
+            return inbound.error(&no(Condition::Forbidden, "The vCard of the service is its operator's to set."));
+        }
         if !is_get {
             return inbound
                 .error(&no(Condition::ServiceUnavailable, "The service itself takes no such thing; rooms do."));
         }
         if let Some(query) = stanza.child("query", ns::DISCO_INFO) {
             return match node_of(query, &self.rules) {
-                Node::None(echoed) => Some(inbound.result(Some(Self::info(echoed)))),
+                Node::None(echoed) => Some(inbound.result(Some(self.info(echoed)))),
                 Node::Unknown => inbound.error(&no(Condition::ItemNotFound, "There is no such node here.")),
             };
         }
@@ -102,13 +106,16 @@ impl Lobby {
                 .with_text_child("version", env!("CARGO_PKG_VERSION"));
             return Some(inbound.result(Some(version)));
         }
+        if stanza.child("vCard", ns::VCARD).is_some() {
+            return Some(inbound.result(Some(Vcard::element_of(self.rules.identity.vcard_xml.as_deref()))));
+        }
         inbound.error(&no(Condition::ServiceUnavailable, "The service does not know this request."))
     }
 
-    fn info(echoed: Option<&str>) -> Element {
-        [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::OCCUPANT_ID, ns::PING, ns::RSM, ns::VERSION]
+    fn info(&self, echoed: Option<&str>) -> Element {
+        [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::OCCUPANT_ID, ns::PING, ns::RSM, ns::VCARD, ns::VERSION]
             .into_iter()
-            .fold(Info::new(echoed).identity("conference", "text", "Chat Rooms"), Info::feature)
+            .fold(Info::new(echoed).identity("conference", "text", &self.rules.identity.name), Info::feature)
             .into_element()
     }
 

@@ -12,6 +12,7 @@ use super::connection::Row;
 use super::error::StoreError;
 use super::messages::{TABLE, read};
 use super::session::{Session, Statement};
+use super::vcards;
 
 /// Messages read at once: with stanzas as long as they may be, still some megabytes.
 const BATCH: usize = 25;
@@ -60,6 +61,7 @@ const SCAN_BACKWARD: Statement = Statement::on(
 /// See [`super::SqlStore::look`].
 pub(super) async fn look(session: &mut Session, room: RoomId, search: &Search) -> Result<Found, StoreError> {
     match search {
+        Search::Vcard => vcards::look(session, room).await,
         Search::Ends => {
             let span = Span { after: 0, before: i64::MAX };
             let mut messages = span.batch(session, room, FORWARD, 1).await?;

@@ -11,7 +11,7 @@ use super::connection::Value;
 use super::error::StoreError;
 use super::messages::Unwritten;
 use super::session::Statement;
-use super::{Fact, affiliations, key, messages, occupants, rooms};
+use super::{Fact, affiliations, key, messages, occupants, rooms, vcards};
 
 /// Facts in one group at most; the order in which sessions came is counted within it.
 const GROUP_BITS: u32 = 20;
@@ -102,6 +102,13 @@ impl<'a> Changes<'a> {
             Record::Spoken(message) => self.spoken(room, message),
             Record::Retracted(retraction) => self.retracted(room, retraction),
             Record::Expired { upto, before } => self.expired(room, *upto, *before),
+            Record::VcardSet(Some(card)) => self.rows.push(Change::UpdateOrInsert {
+                update: vcards::UPDATE,
+                insert: vcards::INSERT,
+                values: vcards::values(room, card),
+                for_new: None,
+            }),
+            Record::VcardSet(None) => self.any(vcards::CLEAR, vec![room.0.into()]),
             Record::Destroyed(tombstone) => self.destroyed(room, tombstone),
             Record::Vanished => {
                 self.empty(room);
@@ -188,7 +195,7 @@ impl<'a> Changes<'a> {
     fn empty(&mut self, room: RoomId) {
         self.people_change(room);
         self.messages.retain(|of| of.room != room);
-        for clear in [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR] {
+        for clear in [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR, vcards::CLEAR] {
             self.any(clear, vec![room.0.into()]);
         }
     }

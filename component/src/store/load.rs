@@ -49,6 +49,7 @@ pub(super) async fn room(
         affiliations,
         occupants,
         history,
+        avatars: row.avatars,
         tombstone: row.tombstone,
     }))
 }

@@ -3,7 +3,7 @@
 //!
 //! [`SqlStore`] is the seam: few, coarse calls, each bounded in time, each error named after what the caller does
 //! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `echoes`, `lease`, `node`, `orders`, `events`,
-//! `passed`, `identity`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
+//! `passed`, `identity`, `vcards`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
 //! engine (`sqlite`, `postgres`); `connection` says what an engine has to bring. The calls of the pair stand in their
 //! files.
 
@@ -49,6 +49,7 @@ mod postgres;
 mod rooms;
 mod session;
 mod sqlite;
+mod vcards;
 
 pub use acquire::{Acquired, Ask, Lease, Right};
 pub use append::Marks;
@@ -146,7 +147,7 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     /// The schema this program reads and writes.
-    pub const SCHEMA: u32 = 3;
+    pub const SCHEMA: u32 = 4;
 
     /// Connects and looks whether the database can be written; does not migrate.
     pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {

@@ -131,6 +131,7 @@ impl Engine for PostgresEngine {
             (1, include_str!("../../../schema/postgres/0001_rooms.sql")),
             (2, include_str!("../../../schema/postgres/0002_pair.sql")),
             (3, include_str!("../../../schema/postgres/0003_echoes.sql")),
+            (4, include_str!("../../../schema/postgres/0004_vcard.sql")),
         ]
     }
 

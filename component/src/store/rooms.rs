@@ -10,6 +10,7 @@ use tandem_muc_core::time::Utc;
 use super::connection::{Row, Value};
 use super::key;
 use super::session::Statement;
+use super::vcards;
 
 pub(super) const TABLE: &str = "muc_room";
 
@@ -55,7 +56,7 @@ pub(super) const LOAD: Statement = Statement::on(
     TABLE,
     "SELECT room_id, state_txt, config_txt, occupant_salt, created_ms, last_seq,
      (SELECT MAX(m.seq) FROM muc_message m WHERE m.room_id = muc_room.room_id), gone_ms, gone_until_ms, gone_to_txt,
-     gone_reason_txt, subject_seq, subject_id, subject_ms, subject_by_txt, subject_nick_txt, subject_origin,
+     gone_reason_txt, (SELECT v.avatars_txt FROM muc_vcard v WHERE v.room_id = muc_room.room_id), subject_seq, subject_id, subject_ms, subject_by_txt, subject_nick_txt, subject_origin,
      subject_txt, subject_xml, subject_archived FROM muc_room WHERE name_hash = ? AND service_txt = ?",
 );
 
@@ -136,6 +137,7 @@ pub(super) struct RoomRow {
     pub(super) last_seq: Seq,
     pub(super) tombstone: Option<Tombstone>,
     pub(super) subject: Option<Arc<Message>>,
+    pub(super) avatars: Arc<[String]>,
 }
 
 impl RoomRow {
@@ -155,8 +157,9 @@ impl RoomRow {
             _ => return Err(format!("state_txt is {state:?}, not open, locked or destroyed")),
         };
         let tombstone = read_tombstone(&mut row, is_destroyed)?;
+        let avatars = vcards::avatars(row.maybe_text()?);
         let subject = read_subject(&mut row)?.map(Arc::new);
-        Ok(RoomRow { id, is_locked, config, salt, created_at, last_seq, tombstone, subject })
+        Ok(RoomRow { id, is_locked, config, salt, created_at, last_seq, tombstone, subject, avatars })
     }
 }
 

@@ -146,6 +146,7 @@ impl Engine for SqliteEngine {
             (1, include_str!("../../../schema/sqlite/0001_rooms.sql")),
             (2, include_str!("../../../schema/sqlite/0002_pair.sql")),
             (3, include_str!("../../../schema/sqlite/0003_echoes.sql")),
+            (4, include_str!("../../../schema/sqlite/0004_vcard.sql")),
         ]
     }
 

@@ -1,5 +1,6 @@
-//! Protocols rooms speak beside XEP-0045: data forms, service discovery, paging.
+//! Protocols rooms speak beside XEP-0045: data forms, service discovery, paging, vCards.
 
 pub mod disco;
 pub mod form;
 pub mod paging;
+pub mod vcard;

@@ -59,6 +59,7 @@ impl Room {
             ns::OCCUPANT_ID,
             ns::REGISTER,
             ns::SID,
+            ns::VCARD,
         ];
         features.extend(option::ALL.iter().flat_map(|option| (option.features)(config)));
         features.extend([ns::MODERATE, ns::MODERATE_0]);
@@ -82,6 +83,10 @@ impl Room {
         }
         if let Some(activity) = self.told_activity(now) {
             form = form.field("text-single", ns::MESSAGE_ACTIVITY, "Messages per hour", &[&activity]);
+        }
+        if !self.avatars.is_empty() {
+            let hashes: Vec<&str> = self.avatars.iter().map(String::as_str).collect();
+            form = form.field("text-multi", "muc#roominfo_avatarhash", "Hash of the room's picture", &hashes);
         }
         form.into_element()
     }

@@ -7,6 +7,7 @@ mod admin;
 mod archive;
 mod disco;
 mod history;
+mod identity;
 mod moderator;
 mod occupant;
 mod owner;
@@ -23,6 +24,7 @@ mod tests;
 mod view;
 
 pub use archive::{Found, Lookup, PageSearch, Search, Sender};
+pub use identity::Identity;
 pub use state::Room;
 
 use crate::muc::RoomConfig;
@@ -100,6 +102,8 @@ pub struct ServiceRules {
     pub tombstone_ms: i64,
     /// How long a locked room waits for its configuration, in milliseconds.
     pub lock_ms: u64,
+    /// How the service and its rooms show themselves.
+    pub identity: Identity,
 }
 
 impl ServiceRules {

@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     },
     /// A text over the service's limit, in bytes.
     TextTooLong(usize),
+    /// A vCard over the service's limit, in bytes.
+    VcardTooLong(usize),
     /// May not change the subject (§8.1).
     SubjectForbidden,
     /// A message to everyone sent to one occupant (§7.5).
@@ -144,7 +146,7 @@ impl Refusal {
             R::SessionsFull | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
             R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage => Condition::ItemNotFound,
             R::Gone(_) => Condition::Gone,
-            R::TextTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } => Condition::PolicyViolation,
+            R::TextTooLong(_) | R::VcardTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } => Condition::PolicyViolation,
             R::NotOffered(_) => Condition::FeatureNotImplemented,
             R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco => Condition::BadRequest,
         }
@@ -185,6 +187,7 @@ impl Refusal {
                 "This room is in slow mode: you may send one message every {seconds} seconds. Please try again in {left_seconds} seconds."
             ),
             R::TextTooLong(max) => format!("The text is longer than {max} bytes."),
+            R::VcardTooLong(max) => format!("The vCard is longer than {max} bytes; a smaller picture may do."),
             R::SubjectForbidden => "You may not change the subject of this room.".into(),
             R::GroupchatToOccupant => "A groupchat message goes to the room, not to one occupant.".into(),
             R::NoSuchOccupant => "Nobody of that nick is in this room.".into(),

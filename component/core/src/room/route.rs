@@ -185,6 +185,8 @@ impl Room {
             ("query", ns::MAM, false) => self.query_archive(ask, query, turn),
             ("metadata", ns::MAM, true) => self.ask_for_ends(ask, turn),
             ("moderate", ns::MODERATE, false) | ("apply-to", ns::FASTEN, false) => self.moderate(ask, query, turn),
+            ("vCard", ns::VCARD, true) => self.ask_for_vcard(ask, turn),
+            ("vCard", ns::VCARD, false) => self.set_vcard(ask, query, turn),
             ("query", ns::REGISTER, true) => self.tell_registration(ask, turn),
             ("query", ns::REGISTER, false) => self.register(ask, query, turn),
             ("query", ns::MUC_ADMIN, true) => self.tell_list(ask, query, turn),

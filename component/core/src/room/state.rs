@@ -43,6 +43,8 @@ pub struct Room {
     pub(super) history: History,
     pub(super) pulse: Pulse,
     pub(super) last_words: LastWords,
+    /// The hashes of the picture in its vCard.
+    pub(super) avatars: Arc<[String]>,
     pub(super) tombstone: Option<Tombstone>,
 }
 
@@ -68,6 +70,7 @@ impl Room {
             history: History::default(),
             pulse: Pulse::default(),
             last_words: LastWords::default(),
+            avatars: Arc::new([]),
             tombstone: None,
         }
     }
@@ -98,6 +101,7 @@ impl Room {
         }
         let is_whole = room.config.is_archived && room.history.len() < room.config.history_max as usize;
         room.pulse = Pulse::restored(room.created_at, &room.history, is_whole);
+        room.avatars = image.avatars;
         room.tombstone = image.tombstone;
         room
     }
@@ -115,6 +119,7 @@ impl Room {
             affiliations: self.affiliations.values().cloned().collect(),
             occupants: self.roster.entries(),
             history: self.history.messages(),
+            avatars: self.avatars.clone(),
             tombstone: self.tombstone.clone(),
         }
     }
@@ -139,8 +144,12 @@ impl Room {
             Record::Spoken(message) => self.hear(message),
             Record::Retracted(retraction) => self.history.retract(retraction),
             Record::Expired { upto, before } => self.history.expire(*upto, *before),
+            Record::VcardSet(card) => {
+                self.avatars = card.as_ref().map_or_else(|| Arc::new([]) as Arc<[String]>, |card| card.avatars.clone());
+            }
             Record::Destroyed(tombstone) => {
                 self.roster = Roster::default();
+                self.avatars = Arc::new([]);
                 self.affiliations.clear();
                 self.reserved.clear();
                 self.domain_entries = 0;

@@ -30,6 +30,8 @@ pub(in super::super) enum Purpose {
         /// Why, as the moderator says.
         reason: Option<String>,
     },
+    /// Tells the room's vCard.
+    Vcard,
 }
 
 impl Room {
@@ -45,6 +47,8 @@ impl Room {
             Found::Messages { messages, is_complete } if lookup.room == self.id => (messages, *is_complete),
             Found::Messages { .. } | Found::UnknownId => return Err(Refusal::NoSuchPage),
             Found::NothingNear => return Err(Refusal::NothingNear),
+            Found::Vcard(card) if lookup.room == self.id => return self.tell_vcard(asked, card.as_deref(), turn),
+            Found::Vcard(_) => return Err(Refusal::NoSuchRoom),
         };
         match &lookup.purpose {
             Purpose::Page { query_id, is_flipped } => {
@@ -64,6 +68,8 @@ impl Room {
                 let message = messages.first().ok_or(Refusal::NoSuchPage)?;
                 self.take_back(asked, message, reason.as_deref(), turn)?;
             }
+            // Was told above; messages are no vCard.
+            Purpose::Vcard => return Err(Refusal::Unknown),
         }
         Ok(())
     }

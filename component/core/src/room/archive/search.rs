@@ -24,6 +24,8 @@ pub enum Search {
     Page(Box<PageSearch>),
     /// The first and the last message.
     Ends,
+    /// The room's vCard, which is kept beside what was said.
+    Vcard,
 }
 
 /// Messages in a row: all that fit what is set here, cut to one page.
@@ -76,6 +78,8 @@ pub enum Found {
     UnknownId,
     /// Nothing that fits, as far as one look goes; there is more beyond.
     NothingNear,
+    /// The room's vCard as XML, if it has one.
+    Vcard(Option<String>),
 }
 
 impl PageSearch {

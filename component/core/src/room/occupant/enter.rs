@@ -151,6 +151,7 @@ impl Room {
         }
         let news = News { statuses: &statuses, ..News::default() };
         let asker = std::slice::from_ref(&ask.stanza.from);
+        self.tell_avatar(&ask.stanza.from, turn);
         self.tell_session(own, asker, ask.stanza.id.as_deref(), &Type::None, &news, turn);
         let wanted = Wanted::read(x, turn.now.utc, self.config.history_default);
         self.tell_past(&ask.stanza.from, &wanted, turn);

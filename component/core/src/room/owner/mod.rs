@@ -1,9 +1,10 @@
-//! What owners do (XEP-0045 §10): create, configure, destroy.
+//! What owners do (XEP-0045 §10): create, configure, destroy; the room's vCard (XEP-0486).
 
 mod configure;
 mod create;
 mod destroy;
 mod form;
+mod vcard;
 
 use minidom::Element;
 

@@ -6,7 +6,7 @@ mod visits;
 
 use std::sync::Arc;
 
-use super::{Creators, Input, Outcome, Room, ServiceRules};
+use super::{Creators, Identity, Input, Outcome, Room, ServiceRules};
 use crate::muc::RoomConfig;
 use crate::name::{BareJid, Jid};
 use crate::record::RoomId;
@@ -44,6 +44,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         nick_chars_max: 20,
         tombstone_ms: 60_000,
         lock_ms: 60_000,
+        identity: Identity::default(),
     })
 }
 
