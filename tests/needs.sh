@@ -41,6 +41,7 @@ test)
     need python3-aioxmpp - have_module aioxmpp
     need sqlite3 - command -v sqlite3
     need iproute2 - command -v ip
+    need libfaketime - compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1'
     need_prosody
     need_ejabberd
     need_postgres

@@ -67,6 +67,9 @@ pub(crate) async fn a_database_keeps_its_identity(place: Arc<Place>) {
     }
     let store = place.store().await.named("a", SERVICE);
     ids.push(store.database_id().await.expect("answers"));
+    let clock = store.database_clock().await.expect("answers").expect("it has an identity");
+    let ours = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    assert!(ours.abs_diff(clock.0.unsigned_abs().into()) < 10_000, "{clock:?}, here {ours}");
     ids.dedup();
     assert!(ids.len() == 1 && ids[0].len() == 36, "{ids:?}");
     assert_eq!(place.sql("SELECT COUNT(*) FROM muc_database"), "1");

@@ -1,6 +1,7 @@
 //! Retention: what rooms kept for as long as they are to leaves their archives, by the holder, in the background, some
 //! hundred messages at a time. A room is asked to let go of them, so that its memory, the database and the order of
-//! what happens agree, and the fence guards it like any other change.
+//! what happens agree, and the fence guards it like any other change. What is gone does not come back, so a clock that
+//! cannot be right removes nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use tandem_muc_core::room::ServiceRules;
 use tandem_muc_core::time::Utc;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::dispatch::shard_of;
 use super::{Reloads, turned};
@@ -28,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: u32 = 500;
 /// Batches of one room in one round; the rest waits for the next.
 const BATCHES_MAX: usize = 200;
+/// This machine's clock and the database's may differ by so much: retention is a matter of days.
+const CLOCKS_AGREE_MS: u64 = 3_600_000;
 /// Rooms looked at at once.
 const ROOMS: u32 = 100;
 
@@ -53,7 +56,9 @@ impl Expiry {
         sleep(FIRST).await;
         loop {
             self.read_rules();
-            self.round().await;
+            if self.may_trust_the_clock().await {
+                self.round().await;
+            }
             sleep(BETWEEN).await;
         }
     }
@@ -64,6 +69,27 @@ impl Expiry {
         if let Some(service) = services.into_iter().find(|service| service.domain.0.as_str() == self.domain) {
             self.rules = Arc::new(service.rules());
         }
+    }
+
+    /// A machine that starts with the time of its battery would let go of whole archives.
+    async fn may_trust_the_clock(&self) -> bool {
+        let differs_ms = match self.store.database_clock().await {
+            Ok(theirs) => theirs.map_or(0, |theirs| now().0.saturating_sub(theirs.0)),
+            Err(why) => {
+                warn!(domain = self.domain, %why, "no look for old messages: the database did not say what time it is");
+                return false;
+            }
+        };
+        let agrees = differs_ms.unsigned_abs() <= CLOCKS_AGREE_MS;
+        if !agrees {
+            let domain = self.domain.as_str();
+            error!(
+                domain,
+                differs_ms,
+                "clock: this machine and the database disagree on the time; no old messages leave the archives until they agree"
+            );
+        }
+        agrees
     }
 
     async fn round(&self) {

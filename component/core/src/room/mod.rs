@@ -150,8 +150,13 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// A fresh opaque id.
     fn id(&mut self) -> String {
+        self.id_of(self.now.utc)
+    }
+
+    /// The same for something of that time: in the archive ids are in the order of times.
+    fn id_of(&mut self, utc: Utc) -> String {
         self.ids += 1;
-        self.now.id(self.ids)
+        Now { utc, ..self.now }.id(self.ids)
     }
 
     fn say(&mut self, stanza: Stanza, to: Audience) {

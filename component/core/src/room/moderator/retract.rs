@@ -68,7 +68,8 @@ impl Room {
     fn tell_moderation(&mut self, actor: &Actor, message: &Message, reason: Option<&str>, turn: &mut Turn<'_>) {
         let (by, moderator_id) = (self.address_of(actor.nick.as_ref()), self.occupant_id(&actor.bare));
         let moderation = Moderation { by: &by, occupant_id: &moderator_id, reason };
-        let (notice_id, archive_id) = (turn.id(), turn.id());
+        let at = self.stamp(turn.now.utc);
+        let (notice_id, archive_id) = (turn.id(), turn.id_of(at));
         let retraction = Retraction {
             archive_id: message.archive_id.clone(),
             author: message.sender.to_bare(),
@@ -78,7 +79,7 @@ impl Room {
         let record = Message {
             seq: Seq(self.last_seq.0.saturating_add(1)),
             archive_id,
-            at: self.stamp(turn.now.utc),
+            at,
             kind: MessageKind::Speech,
             sender: self.jid.as_jid().clone(),
             nick: None,

@@ -40,12 +40,13 @@ impl Room {
         said.payload.push(occupant_id(&speaker.stable_id));
         let nick = speaker.nick.clone();
         if subject.is_some() || is_kept(&ask.stanza) {
-            let archive_id = turn.id();
+            let at = self.stamp(turn.now.utc);
+            let archive_id = turn.id_of(at);
             said.payload.push(stanza_id(&archive_id, self.jid.as_str()));
             let message = Message {
                 seq: Seq(self.last_seq.0.saturating_add(1)),
                 archive_id,
-                at: self.stamp(turn.now.utc),
+                at,
                 kind: if subject.is_some() { MessageKind::Subject } else { MessageKind::Speech },
                 sender: ask.stanza.from.clone(),
                 nick: Some(nick),
