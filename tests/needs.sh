@@ -6,6 +6,7 @@ set -euo pipefail
 
 python=/usr/bin/python3 # the distribution's: its packages are for this one
 packages=()
+wishes=()
 services=()
 
 have_module() { "$python" -c "import $1" >/dev/null 2>&1; }
@@ -15,6 +16,11 @@ need() { # package, service it would start (or -), then the test for its presenc
     "$@" >/dev/null 2>&1 && return
     packages+=("$package")
     [ "$service" = - ] || services+=("$service")
+}
+wish() { # as `need` without a service, for what not every distribution has: its tests are skipped there, and say so
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || wishes+=("$package")
 }
 
 need_build() {
@@ -38,13 +44,17 @@ test)
     need_build
     need_python
     need python3-pytest - have_module pytest
-    need python3-aioxmpp - have_module aioxmpp
     need sqlite3 - command -v sqlite3
     need iproute2 - command -v ip
     need libfaketime - compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1'
     need_prosody
     need_ejabberd
     need_postgres
+    wish python3-aioxmpp have_module aioxmpp
+    wish chromium command -v chromium
+    wish chromium-driver command -v chromedriver
+    wish python3-selenium have_module selenium
+    wish npm command -v npm # brings Converse.js, once
     ;;
 *)
     echo "usage: $0 build | demo-prosody | demo-ejabberd | test" >&2
@@ -58,32 +68,39 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-[ ${#packages[@]} -gt 0 ] || exit 0
-echo "needs: missing here: ${packages[*]}"
+missing=("${packages[@]}" "${wishes[@]}")
+[ ${#missing[@]} -gt 0 ] || exit 0
+echo "needs: missing here: ${missing[*]}"
 
-if ! command -v apt-get >/dev/null; then
-    echo "needs: this system has no apt; install by its own means: ${packages[*]} (names as in Debian), then run this again" >&2
-    exit 1
-fi
+give_up() { # says why; goes on where only wishes are missing
+    echo "needs: $1" >&2
+    [ ${#packages[@]} -eq 0 ] || exit 1
+    echo "needs: going on without ${wishes[*]}: tests that need them are skipped" >&2
+    exit 0
+}
+command -v apt-get >/dev/null || give_up "this system has no apt; install by its own means: ${missing[*]} (names as in Debian), then run this again"
 root=()
 if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || {
-        echo "needs: not root and no sudo; as root run: apt-get install ${packages[*]}" >&2
-        exit 1
-    }
+    command -v sudo >/dev/null || give_up "not root and no sudo; as root run: apt-get install ${missing[*]}"
     root=(sudo)
 fi
 had_erlang=$(command -v epmd || true)
 
 echo "needs: installing them from the distribution with apt-get${root[0]:+ (through sudo)}"
-apt() { ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
+apt() { ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { apt update && apt install -y --no-install-recommends "${packages[@]}"; } >"$log" 2>&1 </dev/null; then
+update_and_install() { apt update && { [ ${#packages[@]} -eq 0 ] || apt install -y --no-install-recommends "${packages[@]}"; }; }
+if ! update_and_install >"$log" 2>&1; then
     tail -n 30 "$log" >&2
-    echo "needs: apt-get could not install: ${packages[*]} (its last words are above)" >&2
-    exit 1
+    give_up "apt-get could not install: ${packages[*]} (its last words are above)"
 fi
+for wish in ${wishes[@]+"${wishes[@]}"}; do
+    if ! apt install -y --no-install-recommends "$wish" >"$log" 2>&1; then
+        tail -n 3 "$log" >&2
+        echo "needs: no $wish from this distribution: tests that need it are skipped" >&2
+    fi
+done
 
 # Debian starts a server as soon as it is installed. These were installed for throw-away use only, so what came
 # up with them is stopped; a server that was here before is not in this list and is left alone.

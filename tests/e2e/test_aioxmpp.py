@@ -4,15 +4,18 @@ Alice sits there with slixmpp, so that what one library does is seen by the othe
 nothing to warn of: it warns of what it cannot read and of what its model does not expect.
 """
 
-import aioxmpp
 import pytest
-from aioxmpp.errors import ErrorCondition
-from aioxmpp.forms import Boolean, Form, ListSingle, TextSingle
-from aioxmpp.muc import LeaveMode
 from conftest import ACCOUNTS, HOST, SERVICE
-from harness.aioxmpp_client import AioxmppClient
 from harness.load import Chorus
+from harness.optional import module
 from harness.waiting import until
+
+aioxmpp = module("aioxmpp", "python3-aioxmpp")
+
+from aioxmpp.errors import ErrorCondition  # noqa: E402
+from aioxmpp.forms import Boolean, Form, ListSingle, TextSingle  # noqa: E402
+from aioxmpp.muc import LeaveMode  # noqa: E402
+from harness.aioxmpp_client import AioxmppClient  # noqa: E402
 
 HALL = f"hall@{SERVICE}"
 JID = aioxmpp.JID.fromstr

@@ -21,13 +21,16 @@ disable_sasl_mechanisms: ["digest-md5", "X-OAUTH2"]
 s2s_access: none
 listen:
   - {{ port: {c2s}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: infinity, shaper: none{starttls} }}
+  - {{ port: {web}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {{ /ws: ejabberd_http_ws }} }}
 {components}
 acl: {{ local: {{ user_regexp: "" }} }}
 access_rules: {{ local: {{ allow: local }} }}
 shaper: {{}}
 modules:
+  mod_caps: {{}}
   mod_disco: {{}}
   mod_ping: {{}}
+  mod_pubsub: {{ plugins: ["flat", "pep"] }}
   mod_roster: {{}}
   mod_version: {{}}
 """
@@ -51,7 +54,8 @@ class Ejabberd:
     def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str], also_at: str | None = None):
         """Components find it on the loopback interface, and at another address of this host where one is named."""
         self.host, self.domains, self.accounts = host, domains, accounts
-        self.c2s, self.component = ports.free(), ports.free()
+        self.c2s, self.component, self._web = ports.free(), ports.free(), ports.free()
+        self.websocket = f"ws://{ports.HOST}:{self._web}/ws"
         self._dir = directory("ejabberd")
         self._ready = self._dir / "ready"
         config = self._dir / "ejabberd.yml"
@@ -81,7 +85,7 @@ class Ejabberd:
         hosts = ", ".join(f'"{domain}": {{ password: "{secret}" }}' for domain, secret in self.domains.items())
         components = "".join(COMPONENT.format(ip=ip, port=self.component, hosts=hosts) for ip in component_addresses)
         return CONFIG.format(
-            host=self.host, c2s=self.c2s, tls=tls, starttls=", starttls: true" if pair else "", components=components
+            host=self.host, c2s=self.c2s, web=self._web, tls=tls, starttls=", starttls: true" if pair else "", components=components
         )
 
     def _after_start(self) -> str:

@@ -13,7 +13,7 @@ pidfile = "{dir}/prosody.pid"
 data_path = "{dir}/data"
 log = {{ {{ levels = {{ min = "info" }}, to = "console", timestamps = true }} }}
 plugin_paths = {{}}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "version", "vcard4", "pep" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "version", "vcard4", "pep", "websocket" }}
 modules_disabled = {{ "s2s" }}
 interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
@@ -21,7 +21,10 @@ c2s_ports = {{ {c2s} }}
 c2s_direct_tls_ports = {{}}
 legacy_ssl_ports = {{}}
 s2s_ports = {{}}
-http_ports = {{}}
+http_ports = {{ {web} }}
+http_interfaces = {{ "127.0.0.1" }}
+http_default_host = "{host}"
+consider_websocket_secure = true
 https_ports = {{}}
 component_ports = {{ {component} }}
 component_interfaces = {{ {component_interfaces} }}
@@ -50,7 +53,8 @@ class Prosody:
     def __init__(self, *, host: str, domains: dict[str, str], accounts: dict[str, str], nagle: bool = True, also_at: str | None = None):
         """Components find it on the loopback interface, and at another address of this host where one is named."""
         self.host, self.domains, self.accounts = host, domains, accounts
-        self.c2s, self.component = ports.free(), ports.free()
+        self.c2s, self.component, self._web = ports.free(), ports.free(), ports.free()
+        self.websocket = f"ws://{ports.HOST}:{self._web}/xmpp-websocket"
         self._dir = directory("prosody")
         self._write_accounts()
         config = self._dir / "prosody.cfg.lua"
@@ -62,7 +66,7 @@ class Prosody:
         pair = certificate.make(self._dir, self.host)
         tls = 'ssl = {{ certificate = "{}", key = "{}" }}'.format(*pair) if pair else ""
         text = CONFIG.format(
-            dir=self._dir, c2s=self.c2s, component=self.component, nagle=str(nagle).lower(), tls=tls, host=self.host,
+            dir=self._dir, c2s=self.c2s, component=self.component, web=self._web, nagle=str(nagle).lower(), tls=tls, host=self.host,
             component_interfaces=", ".join(f'"{address}"' for address in component_interfaces),
         )  # fmt: skip
         return text + "".join(COMPONENT.format(domain=domain, secret=secret) for domain, secret in self.domains.items())
