@@ -112,6 +112,7 @@ fn rules() -> ServiceRules {
         admins: Vec::new(),
         creation: Creators::Anyone,
         defaults: RoomConfig::default(),
+        fixed: Vec::new(),
         locks_new_rooms: false,
         occupants_max: 100_000,
         sessions_max: 20,

@@ -257,6 +257,7 @@ fn rules(dice: &mut Dice) -> ServiceRules {
     ServiceRules {
         creation: if dice.one_in(3) { Creators::Local } else { Creators::Anyone },
         defaults: config(dice),
+        fixed: if dice.one_in(4) { vec!["public", "whois"] } else { Vec::new() },
         locks_new_rooms: dice.one_in(3),
         occupants_max: 6,
         sessions_max: 2,

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
+use tandem_muc_core::muc::{Affiliation, Role, RoomConfig, option};
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
 use tandem_muc_core::protocol::vcard::Vcard;
@@ -451,6 +451,7 @@ pub(crate) fn generous() -> ServiceRules {
         admins: vec![cast::sven()],
         creation: Creators::Anyone,
         defaults: RoomConfig::default(),
+        fixed: Vec::new(),
         locks_new_rooms: true,
         occupants_max: 100,
         sessions_max: 5,
@@ -480,6 +481,11 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
                     Some("admins") => Creators::Admins,
                     _ => return Err(format!("service: creation = {value}: anyone, local or admins")),
                 }
+            }
+            "fixed" => {
+                let keys: Vec<String> = serde_json::from_value(json).map_err(|why| format!("service: fixed: {why}"))?;
+                let known = |key: &String| option::of_key(key).ok_or_else(|| format!("service: no option `{key}`"));
+                rules.fixed = keys.iter().map(|key| known(key).map(|option| option.key)).collect::<Result<_, _>>()?;
             }
             "locks_new_rooms" => rules.locks_new_rooms = json.as_bool().ok_or("service: true or false")?,
             "occupants_max" => rules.occupants_max = small(number()?)?,

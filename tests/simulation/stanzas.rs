@@ -38,6 +38,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         admins: Vec::new(),
         creation: Creators::Anyone,
         defaults,
+        fixed: Vec::new(),
         locks_new_rooms: false,
         occupants_max: 100,
         sessions_max: 3,

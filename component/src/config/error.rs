@@ -18,9 +18,13 @@ impl ConfigError {
         ConfigError::plain(format!("cannot read {}: {source}; name the file with --config", path.display()))
     }
 
+    /// A sentence about what stands at that byte of the text.
+    pub(super) fn at(path: &Path, text: &str, at: usize, sentence: &str) -> ConfigError {
+        ConfigError::plain(format!("{sentence} ({}:{})", file_name(path), line_of(text, at)))
+    }
+
     pub(super) fn from_toml(path: &Path, text: &str, source: &toml::de::Error) -> ConfigError {
-        let line = source.span().map_or(1, |span| line_of(text, span.start));
-        ConfigError::plain(format!("{} ({}:{line})", with_nearest(source.message()), file_name(path)))
+        ConfigError::at(path, text, source.span().map_or(0, |span| span.start), &with_nearest(source.message()))
     }
 
     /// A sentence about `key`, found again in the text for its line.
@@ -52,7 +56,7 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// Turns serde's list of expected keys into the nearest one.
-fn with_nearest(message: &str) -> String {
+pub(super) fn with_nearest(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(unknown) = quoted.next().filter(|_| message.starts_with("unknown field")) else {
         return message.lines().collect::<Vec<_>>().join(" ");

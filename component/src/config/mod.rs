@@ -4,6 +4,7 @@
 //! and nearest known key; every value may come from the environment as `"${NAME}"`, secrets from a file.
 
 mod check;
+mod defaults;
 mod error;
 mod identity;
 pub mod relay;
@@ -14,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use tandem_muc_core::muc::{RoomConfig, Whois};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::room::{Creators, ServiceRules};
 
+pub use defaults::Defaults;
 pub use error::ConfigError;
 pub use identity::Identity;
 pub use relay::RelayConfig;
@@ -145,7 +146,7 @@ pub struct Service {
     /// Limits on what a stranger can send or fill.
     #[serde(default)]
     pub limits: Limits,
-    /// What a new room starts with.
+    /// What a new room starts with, and what of it owners leave as it is.
     #[serde(default)]
     pub defaults: Defaults,
 }
@@ -196,39 +197,6 @@ pub struct Limits {
     /// Seconds after which a room without occupants leaves memory.
     #[serde(deserialize_with = "any")]
     pub idle_seconds: u64,
-}
-
-/// `[service.defaults]`: what a new room starts with.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Defaults {
-    /// Stays when the last occupant leaves.
-    #[serde(deserialize_with = "any")]
-    pub persistent: bool,
-    /// Listed in service discovery.
-    #[serde(deserialize_with = "any")]
-    pub public: bool,
-    /// Only members enter.
-    #[serde(deserialize_with = "any")]
-    pub members_only: bool,
-    /// Newcomers are visitors.
-    #[serde(deserialize_with = "any")]
-    pub moderated: bool,
-    /// Everyone sees real JIDs.
-    #[serde(deserialize_with = "any")]
-    pub non_anonymous: bool,
-    /// Messages of history sent to a newcomer who asks for none in particular.
-    #[serde(deserialize_with = "any")]
-    pub history: u32,
-    /// Messages go to the archive.
-    #[serde(deserialize_with = "any")]
-    pub archive: bool,
-    /// Days messages stay in the archive; 0: as long as the limit lets them.
-    #[serde(deserialize_with = "any")]
-    pub archive_days: u32,
-    /// Seconds between two messages of one person; 0: as they come.
-    #[serde(deserialize_with = "any")]
-    pub slow_mode_seconds: u32,
 }
 
 /// `[http]`: health, readiness and metrics.
@@ -347,23 +315,6 @@ impl Default for Limits {
     }
 }
 
-impl Default for Defaults {
-    fn default() -> Defaults {
-        let room = RoomConfig::default();
-        Defaults {
-            persistent: room.is_persistent,
-            public: room.is_public,
-            members_only: room.is_members_only,
-            moderated: room.is_moderated,
-            non_anonymous: room.whois == Whois::Anyone,
-            history: room.history_default,
-            archive: room.is_archived,
-            archive_days: room.archive_days,
-            slow_mode_seconds: room.slow_mode_seconds,
-        }
-    }
-}
-
 impl Default for Log {
     fn default() -> Log {
         Log { format: LogFormat::Text, level: "info".to_owned() }
@@ -379,8 +330,13 @@ impl Config {
 
     /// Checks `text`, which stands at `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))?;
+        let mut config: Config = toml::from_str(text).map_err(|source| ConfigError::from_toml(path, text, &source))?;
         config.check().map_err(|(key, why)| ConfigError::in_key(path, text, key, &why))?;
+        for service in &mut config.services {
+            let bounds = service.rules().bounds();
+            let settled = service.defaults.settle(&bounds);
+            settled.map_err(|(at, why)| ConfigError::at(path, text, at, &why))?;
+        }
         Ok(config)
     }
 }
@@ -429,23 +385,12 @@ impl Service {
     /// What rooms of this domain obey.
     pub fn rules(&self) -> ServiceRules {
         let limits = &self.limits;
-        let defaults = &self.defaults;
         ServiceRules {
             domain: self.domain.0.clone(),
             admins: self.admins.iter().map(|admin| admin.0.clone()).collect(),
             creation: self.creation.0,
-            defaults: RoomConfig {
-                is_persistent: defaults.persistent,
-                is_public: defaults.public,
-                is_members_only: defaults.members_only,
-                is_moderated: defaults.moderated,
-                whois: if defaults.non_anonymous { Whois::Anyone } else { Whois::Moderators },
-                history_default: defaults.history,
-                is_archived: defaults.archive,
-                archive_days: defaults.archive_days,
-                slow_mode_seconds: defaults.slow_mode_seconds,
-                ..RoomConfig::default()
-            },
+            defaults: self.defaults.room.clone(),
+            fixed: self.defaults.fixed.clone(),
             locks_new_rooms: self.lock_new_rooms,
             occupants_max: limits.occupants,
             sessions_max: limits.sessions,

@@ -65,6 +65,11 @@ impl Submitted {
         Some(Submitted { type_, fields })
     }
 
+    /// A form filled in with these fields.
+    pub fn filled(fields: Vec<(String, Vec<String>)>) -> Submitted {
+        Submitted { type_: FormType::Submit, fields }
+    }
+
     /// The value of `FORM_TYPE`.
     pub fn form_type(&self) -> Option<&str> {
         self.first("FORM_TYPE")

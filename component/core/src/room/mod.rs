@@ -80,6 +80,8 @@ pub struct ServiceRules {
     pub creation: Creators,
     /// What a new room starts with.
     pub defaults: RoomConfig,
+    /// Keys of options that owners leave as they are (`muc::option`).
+    pub fixed: Vec<&'static str>,
     /// Whether a new room stays locked until its owner configures it, as XEP-0045 §10.1 has it.
     pub locks_new_rooms: bool,
     /// The most occupants any room may hold.

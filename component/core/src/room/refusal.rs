@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::muc::option::Objection;
 use crate::name::BareJid;
 use crate::stanza::{Condition, ErrorType, StanzaError};
 
@@ -85,6 +86,8 @@ pub(crate) enum Refusal {
     DomainRank,
     /// A value in a form that cannot be; the sentence names field and allowed values.
     BadField(String),
+    /// The operator keeps this field of the form to the service.
+    FixedField(&'static str),
     /// disco to an occupant from outside (§6.5).
     OccupantDisco,
     /// No such disco node.
@@ -103,6 +106,15 @@ pub(crate) enum Refusal {
     RegistrationForbidden,
     /// A request the room does not know.
     Unknown,
+}
+
+impl From<Objection> for Refusal {
+    fn from(objection: Objection) -> Refusal {
+        match objection {
+            Objection::Takes { field, allowed } => Refusal::BadField(format!("{field} takes {allowed}.")),
+            Objection::Fixed { field } => Refusal::FixedField(field),
+        }
+    }
 }
 
 impl Refusal {
@@ -130,7 +142,7 @@ impl Refusal {
             | R::BadField(_)
             | R::DomainRank => Condition::NotAcceptable,
             R::NickTaken | R::NickReserved | R::SelfBan | R::LastOwner => Condition::Conflict,
-            R::CreationForbidden | R::Outranked | R::RegistrationForbidden => Condition::NotAllowed,
+            R::CreationForbidden | R::Outranked | R::RegistrationForbidden | R::FixedField(_) => Condition::NotAllowed,
             R::Banned
             | R::NoVoice
             | R::SubjectForbidden
@@ -197,6 +209,7 @@ impl Refusal {
             R::VoiceRequestForbidden => "Nobody may ask for voice in this room.".into(),
             R::Malformed(what) | R::Forbidden(what) | R::TooMuch(what) => (*what).into(),
             R::NotOffered(what) | R::BadField(what) => what.clone(),
+            R::FixedField(field) => format!("{field} is set by the service; owners cannot change it."),
             R::ArchiveForbidden => "You may not read what is said in this room.".into(),
             R::NothingNear => {
                 "Nothing was found as far as one request may look; ask for a shorter time with start and end.".into()

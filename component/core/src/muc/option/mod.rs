@@ -4,7 +4,8 @@
 //! **To add an option**: (1) a key with its default in [`RoomConfig`]; (2) a `RoomOption` in the file of its group here
 //! (`..SILENT` fills in what discovery does not tell); (3) its place in [`ALL`], which is the order of the form;
 //! (4) its line in both scripts of `10.02-configuring` that show the whole form. Nothing else needs to know of it: a value
-//! is checked by `take`, an absent field leaves the option as it is. Bounds the operator sets go into [`Bounds`].
+//! is checked by `take`, an absent field leaves the option as it is; its key is at once a default of the operator's and a
+//! word of `fixed`, and only `conf/component.toml` has to tell it. Bounds the operator sets go into [`Bounds`].
 //! Owners and admins are in the form too, but are affiliations: `room/owner/configure.rs` has them.
 
 mod about;
@@ -73,11 +74,19 @@ pub struct Bounds {
 
 /// Why a configuration cannot be.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Objection {
-    /// The field at fault.
-    pub field: &'static str,
-    /// What it takes.
-    pub allowed: String,
+pub enum Objection {
+    /// A value the field does not take.
+    Takes {
+        /// The field at fault.
+        field: &'static str,
+        /// What it takes.
+        allowed: String,
+    },
+    /// The operator keeps this field to the service.
+    Fixed {
+        /// The field at fault.
+        field: &'static str,
+    },
 }
 
 /// All options, in the order of the form.
@@ -121,15 +130,28 @@ const SILENT: RoomOption = RoomOption {
     info: None,
 };
 
+/// The option an operator calls so; of two fields that show one thing the one that takes its value.
+pub fn of_key(key: &str) -> Option<&'static RoomOption> {
+    ALL.iter().rfind(|option| option.key == key)
+}
+
 /// The configuration that `form` makes of `before`: an unknown field is passed over, a missing one leaves its option as
-/// it is, a value that cannot be makes nothing of the whole.
-pub fn read(form: &Submitted, before: &RoomConfig, bounds: &Bounds) -> Result<RoomConfig, Objection> {
+/// it is, a value that cannot be makes nothing of the whole. Options whose keys are in `fixed` stay as they are.
+pub fn read(form: &Submitted, before: &RoomConfig, bounds: &Bounds, fixed: &[&str]) -> Result<RoomConfig, Objection> {
+    let is_fixed = |option: &RoomOption| fixed.contains(&option.key);
     let mut config = before.clone();
     for option in ALL {
         let asked = Asked::new(option, form, before, bounds);
-        (option.take)(&asked, &mut config).map_err(|allowed| Objection { field: option.field, allowed })?;
+        if is_fixed(option) && asked.values().is_some_and(|values| values == option.say(before, bounds)) {
+            continue;
+        }
+        (option.take)(&asked, &mut config).map_err(|allowed| Objection::Takes { field: option.field, allowed })?;
     }
-    Ok(config)
+    let changed = |option: &&RoomOption| (option.show)(before, bounds) != (option.show)(&config, bounds);
+    match ALL.iter().filter(|option| is_fixed(option)).find(changed) {
+        Some(option) => Err(Objection::Fixed { field: option.field }),
+        None => Ok(config),
+    }
 }
 
 impl RoomOption {
@@ -137,6 +159,14 @@ impl RoomOption {
     #[must_use]
     pub fn write(&self, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
         self.write_as(self.field, form, config, bounds)
+    }
+
+    /// `form` with the option's field as `config` has it, to be read only.
+    #[must_use]
+    pub fn write_fixed(&self, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
+        let words = self.say(config, bounds);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        form.field("fixed", self.field, &format!("{} (set by the service)", self.label), &words)
     }
 
     /// The form about a room with what everyone may know of the option, where there is anything.
@@ -149,14 +179,22 @@ impl RoomOption {
         }
     }
 
+    /// Its values as people read them.
+    fn say(&self, config: &RoomConfig, bounds: &Bounds) -> Vec<String> {
+        let label = |value: String| {
+            let choice = self.look.choices().iter().find(|(choice, _)| *choice == value);
+            choice.map_or(value.clone(), |(_, label)| (*label).to_owned())
+        };
+        (self.show)(config, bounds).into_iter().map(label).collect()
+    }
+
     fn write_as(&self, var: &str, form: Form, config: &RoomConfig, bounds: &Bounds) -> Form {
         let values = (self.show)(config, bounds);
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         match self.look {
             Look::Whole => form.whole_number(var, self.label, &values),
-            Look::Text | Look::Private | Look::Switch | Look::One(_) | Look::Any(_) => {
-                form.list(self.look.type_(), var, self.label, self.look.choices(), &values)
-            }
+            Look::One(_) | Look::Any(_) => form.list(self.look.type_(), var, self.label, self.look.choices(), &values),
+            Look::Text | Look::Private | Look::Switch => form.field(self.look.type_(), var, self.label, &values),
         }
     }
 }
@@ -172,11 +210,12 @@ impl Look {
         }
     }
 
-    /// The values to choose from.
-    pub(super) fn choices(self) -> &'static [(&'static str, &'static str)] {
+    /// The values to choose from, with what people call them.
+    fn choices(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Look::One(choices) | Look::Any(choices) => choices,
-            Look::Text | Look::Private | Look::Whole | Look::Switch => &[],
+            Look::Switch => &[("1", "yes"), ("0", "no")],
+            Look::Text | Look::Private | Look::Whole => &[],
         }
     }
 }
@@ -213,10 +252,28 @@ mod tests {
             form = option.write(form, &config, &BOUNDS);
         }
         let form = Submitted::read(&form.into_element()).expect("a form");
-        let taken = read(&form, &config, &BOUNDS).expect("what is shown is allowed");
+        let taken = read(&form, &config, &BOUNDS, &[]).expect("what is shown is allowed");
         for option in ALL {
             assert_eq!((option.show)(&config, &BOUNDS), (option.show)(&taken, &BOUNDS), "{}", option.field);
         }
+    }
+
+    #[test]
+    fn a_fixed_option_is_left_alone_or_refused() {
+        let config = RoomConfig::default();
+        let ask = |field: &str, value: &str| {
+            let form = Form::new(crate::protocol::form::FormType::Submit, crate::ns::MUC_ROOMCONFIG);
+            let form = form.field("text-single", field, "", &[value]).into_element();
+            let form = Submitted::read(&form).expect("a form");
+            read(&form, &config, &BOUNDS, &["public", "password"])
+        };
+        for same in ["1", "true", "yes"] {
+            assert_eq!(ask("muc#roomconfig_publicroom", same), Ok(config.clone()), "{same}");
+        }
+        let refused = |field| Err(Objection::Fixed { field });
+        assert_eq!(ask("muc#roomconfig_publicroom", "0"), refused("muc#roomconfig_publicroom"));
+        assert_eq!(ask("muc#roomconfig_roomsecret", "x"), refused("muc#roomconfig_passwordprotectedroom"));
+        assert!(ask("muc#roomconfig_membersonly", "1").is_ok_and(|config| config.is_members_only));
     }
 
     #[test]

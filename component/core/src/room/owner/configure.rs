@@ -18,8 +18,8 @@ impl Room {
         if form.form_type().is_some_and(|form_type| form_type != ns::MUC_ROOMCONFIG) {
             return Err(Refusal::Malformed("The room does not know this form."));
         }
-        let config = option::read(form, &self.config, &self.rules.bounds())
-            .map_err(|objection| Refusal::BadField(format!("{} takes {}.", objection.field, objection.allowed)))?;
+        let fixed = self.fixed_for(&ask.stanza.from.to_bare());
+        let config = option::read(form, &self.config, &self.rules.bounds(), fixed)?;
         let changes = self.read_privileged(form)?;
         self.must_keep_lists_sound(&changes)?;
         turn.answer(ask.result(None));

@@ -33,6 +33,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         admins: vec![BareJid::parse("root@example.org").expect("a JID")],
         creation: Creators::Anyone,
         defaults,
+        fixed: Vec::new(),
         locks_new_rooms: false,
         occupants_max: 100,
         sessions_max: 3,
