@@ -3,6 +3,10 @@
 Screenshots of every step stay in the build folder, `e2e/screenshots/`; each test prints where.
 """
 
+import base64
+import struct
+import zlib
+
 import pytest
 from conftest import ACCOUNTS, HOST, SERVICE
 from harness.browser import Browser
@@ -52,6 +56,17 @@ def shot(browser, request):
 
     yield take
     print(f"screenshots: {folder}")
+
+
+def picture(red: int, green: int, blue: int) -> str:
+    """A plain square, as PNG in base64."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + bytes((red, green, blue)) * 32) * 32
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return base64.b64encode(png).decode()
 
 
 def assert_content(bob: Converse) -> None:
@@ -128,6 +143,29 @@ def test_a_day_in_a_room(server, node, people, converse, shot):
     bob.sees("You have been kicked from this groupchat")
     bob.sees("time to go")
     shot("out")
+
+
+def test_the_rooms_picture_is_shown_and_changes(server, node, people, converse, shot):
+    node(server)
+    (alice,) = people(server, "alice")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
+
+    def hang(colour: str) -> None:
+        alice.ask("set", HALL, f"<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>{colour}</BINVAL></PHOTO></vCard>")
+
+    def shown() -> str | None:
+        return bob.browser.run("const e = document.querySelector('converse-muc-heading converse-avatar'); return (e?.querySelector('img, image') ?? {}).outerHTML")
+
+    green, blue = picture(30, 160, 60), picture(40, 80, 200)
+    hang(green)
+    bob = converse(server, "bob")
+    bob.enter(HALL, "Bob")
+    until(lambda: green in (shown() or ""), lambda: f"the picture: {(shown() or '')[:200]}", 20)
+    shot("green")
+    hang(blue)
+    until(lambda: blue in (shown() or ""), lambda: f"the new picture: {(shown() or '')[:200]}", 20)
+    shot("blue")
+    assert_content(bob)
 
 
 def _commands_match_what_discovery_says(bob: Converse, alice: Client, shot) -> None:
