@@ -51,6 +51,7 @@ test)
     need_ejabberd
     need_postgres
     wish python3-aioxmpp have_module aioxmpp
+    wish python3-nbxmpp have_module nbxmpp.client
     wish chromium command -v chromium
     wish chromium-driver command -v chromedriver
     wish python3-selenium have_module selenium

@@ -248,12 +248,13 @@ def test_a_kill_is_a_pause_and_nothing_else(server, pair, database, relay, peopl
     chorus.settle()
     inside.hears(f"Alice has finished after {chorus.said['Alice']}", nick="Alice")
     heard = [(given(event)[0], event.text) for event in inside.events[since:] if event.name == "message"]
-    repeated = len(heard) - len(set(heard))
-    assert not (repeated and attached == "relayed"), "without a relay words may be said again, under the ids they have"
+    assert attached == "bare" or len(set(heard)) == len(heard), "behind the relay nothing is said twice"
     kept = two.archive()
     assert list(dict.fromkeys(heard)) == kept, "everything that was kept was heard, in order"
-    assert len(kept) >= 100, "the talk went on all the time"
-    told = set(inside.names(since)) - {"message", "stale", "fresh"}
+    assert len(kept) >= 50, "the talk went on all the time"
+    # Without a relay what may not have been heard is said again, word for word: of Bob's own entry, too.
+    repeated = {"presence", "topic"} if attached == "bare" else set()
+    told = set(inside.names(since)) - {"message", "stale", "fresh"} - repeated
     assert not told, f"aioxmpp noticed: {[event for event in inside.events[since:] if event.name in told]}"
     bob.ping(f"{HALL}/Bob")
     bob.say(inside, "still here")
