@@ -46,6 +46,8 @@ test)
     need python3-pytest - have_module pytest
     need sqlite3 - command -v sqlite3
     need iproute2 - command -v ip
+    need systemd - test -x /lib/systemd/systemd
+    need systemd-container - command -v systemd-nspawn
     need libfaketime - compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1'
     need_prosody
     need_ejabberd
