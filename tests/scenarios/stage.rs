@@ -158,7 +158,14 @@ impl Stage {
     pub(crate) fn hand_in(&mut self, input: Input<'_>) -> Result<(), String> {
         let mut outcome = Outcome::default();
         let now = self.now();
+        let restored = self.handled_by_restored(now, input);
         self.room.handle(now, input, &mut outcome);
+        if let Some((room, answered)) = restored {
+            same_answer(&answered, &outcome)?;
+            if room.image() != self.room.image() {
+                return Err("a room restored before this would be another after it".to_owned());
+            }
+        }
         for record in &outcome.records {
             self.shadow.apply(record);
             self.keep(record);
@@ -192,6 +199,26 @@ impl Stage {
             }
             (Some(lookup), _) => Err(format!("nobody asked for {lookup:?}")),
             (None, _) => Ok(()),
+        }
+    }
+
+    /// What a room that was just restored makes of the input.
+    fn handled_by_restored(&self, now: Now, input: Input<'_>) -> Option<(Room, Outcome)> {
+        if self.room.is_vacant() {
+            return None;
+        }
+        let mut room = Room::restore(cast::hall(), self.rules.clone(), self.room.image());
+        let mut outcome = Outcome::default();
+        room.handle(now, input, &mut outcome);
+        Some((room, outcome))
+    }
+
+    /// The last message once more, as after a takeover.
+    pub(crate) fn repeat_last(&mut self) {
+        let Some(repeated) = self.archive.last().and_then(|message| self.room.repeat(message)) else { return };
+        let said = element::parse(&repeated.stanza.to_xml()).expect("what was said is XML");
+        for to in repeated.to.as_slice() {
+            self.heard.entry(to.clone()).or_default().push_back(Tree::of(&said));
         }
     }
 
@@ -301,6 +328,37 @@ impl Stage {
         }
         out
     }
+}
+
+/// A restored room says and records what the one that lived does, the measure of talk aside: of that it knows as much as
+/// its history reaches back.
+fn same_answer(restored: &Outcome, lived: &Outcome) -> Result<(), String> {
+    let words = |outcome: &Outcome| -> Vec<String> {
+        let said = outcome.outbound.iter();
+        said.map(|outbound| format!("{:?} < {}", outbound.to.as_slice(), unmeasured(outbound.stanza.to_xml())))
+            .collect()
+    };
+    let is_same = restored.records == lived.records
+        && restored.lookup == lived.lookup
+        && restored.wake == lived.wake
+        && words(restored) == words(lived);
+    if is_same {
+        return Ok(());
+    }
+    Err(format!(
+        "a restored room answers otherwise\n  restored: {:?} {:?}\n  lived:    {:?} {:?}",
+        words(restored),
+        restored.records,
+        words(lived),
+        lived.records
+    ))
+}
+
+fn unmeasured(xml: String) -> String {
+    let Some((head, rest)) = xml.split_once(ns::MESSAGE_ACTIVITY) else { return xml };
+    let (_, tail) = rest.split_once("</field>").unwrap_or_default();
+    let (head, _) = head.rsplit_once("<field").unwrap_or_default();
+    format!("{head}{tail}")
 }
 
 /// Well-spread bits of a counter (splitmix64).

@@ -286,7 +286,8 @@ fn value_met(wanted: &str, said: &str, mut names: Names) -> Option<Names> {
     (wanted == said || is_named).then_some(names)
 }
 
-fn escaped(text: &str) -> String {
+/// The text as it can stand in XML, between quotes too.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
 }
 

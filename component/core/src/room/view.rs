@@ -209,21 +209,22 @@ impl Face {
 }
 
 /// The sender's own children of a stanza, less those that only the room may say: `muc` and `muc#user`, occupant
-/// ids, hats, stanza-ids by the room, delays from it, that something was taken back or moderated.
-pub(super) fn honest<'a>(payload: &'a [Element], room: &'a BareJid) -> impl Iterator<Item = &'a Element> {
-    payload.iter().filter(move |child| !pretends(child, room))
+/// ids, hats, stanza-ids by the room, delays from it, that something was taken back or moderated. Nor do ids and delays
+/// pass that the sender's own server put there, for they tell the real JID.
+pub(super) fn honest<'a>(stanza: &'a Stanza, room: &'a BareJid) -> impl Iterator<Item = &'a Element> {
+    stanza.payload.iter().filter(move |child| !pretends(child, room, &stanza.from))
 }
 
-fn pretends(child: &Element, room: &BareJid) -> bool {
+fn pretends(child: &Element, room: &BareJid, sender: &Jid) -> bool {
     match (child.name(), child.ns().as_str()) {
         ("x", ns::MUC | ns::MUC_USER)
         | ("occupant-id", ns::OCCUPANT_ID)
         | (_, ns::HATS)
         | ("retracted", ns::RETRACT | ns::RETRACT_0)
         | ("moderated", ns::MODERATE | ns::MODERATE_0) => true,
-        ("stanza-id", ns::SID) => names_us(child.attr("by"), room),
+        ("stanza-id", ns::SID) => is_of(child.attr("by"), room, sender),
         ("retract", ns::RETRACT) | ("apply-to", ns::FASTEN) => child.children().any(is_moderated),
-        ("delay", ns::DELAY) | ("x", ns::LEGACY_DELAY) => names_us(child.attr("from"), room),
+        ("delay", ns::DELAY) | ("x", ns::LEGACY_DELAY) => is_of(child.attr("from"), room, sender),
         _ => false,
     }
 }
@@ -232,7 +233,7 @@ fn is_moderated(child: &Element) -> bool {
     child.name() == "moderated" && matches!(child.ns().as_str(), ns::MODERATE | ns::MODERATE_0)
 }
 
-fn names_us(jid: Option<&str>, room: &BareJid) -> bool {
+fn is_of(jid: Option<&str>, room: &BareJid, sender: &Jid) -> bool {
     let jid = jid.and_then(|text| Jid::parse(text).ok());
-    jid.is_some_and(|jid| jid.is_same_bare(room.as_jid()) || jid.as_str() == room.domain())
+    jid.is_some_and(|jid| jid.is_same_bare(room.as_jid()) || jid.is_same_bare(sender) || jid.as_str() == room.domain())
 }

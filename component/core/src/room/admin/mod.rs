@@ -32,6 +32,8 @@ impl Room {
     /// Changes roles and affiliations as the items say.
     pub(super) fn change_people(&mut self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let actor = self.actor(&ask.stanza.from);
+        // First of all: whether somebody is inside under a real JID is for those who see real JIDs.
+        privilege::must_moderate(&actor)?;
         let items = || query.children().filter(|child| child.is("item", ns::MUC_ADMIN));
         if items().nth(ITEMS_MAX).is_some() {
             return Err(Refusal::Malformed("The request has more items than one request may have."));
@@ -94,7 +96,6 @@ impl Room {
     fn may_change(&self, actor: &Actor, change: &Change) -> Result<(), Refusal> {
         match change {
             Change::Role { nick, role, .. } => {
-                must_have_some_privilege(actor)?;
                 let target = self.face_named(nick).ok_or(Refusal::NoSuchOccupant)?;
                 match role {
                     Role::None => privilege::may_kick(actor, &target),
@@ -171,12 +172,4 @@ fn must_reserve_apart(changes: &[Change]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-fn must_have_some_privilege(actor: &Actor) -> Result<(), Refusal> {
-    if actor.role == Role::Moderator || actor.affiliation >= Affiliation::Admin {
-        Ok(())
-    } else {
-        Err(Refusal::Forbidden("Only moderators may do that."))
-    }
 }

@@ -15,7 +15,7 @@ use crate::stanza::{Inbound, Type};
 impl Room {
     /// The sender's session leaves; whoever is not inside has nothing to leave.
     pub(in super::super) fn exit(&mut self, ask: &Inbound, turn: &mut Turn<'_>) {
-        let farewell: Arc<[Element]> = honest(&ask.stanza.payload, &self.jid).cloned().collect();
+        let farewell: Arc<[Element]> = honest(&ask.stanza, &self.jid).cloned().collect();
         self.leave(&ask.stanza.from, Leaving::Exit, farewell, &[], turn);
     }
 

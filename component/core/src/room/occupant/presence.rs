@@ -47,9 +47,7 @@ impl Room {
     /// The presence as it is kept: less what only the room may say, and less what visitors may not.
     pub(in super::super) fn presence_xml(&self, stanza: &Stanza, role: Role) -> Arc<str> {
         let hides_status = role == Role::Visitor && !self.config.may_visitors_set_status;
-        children_xml(
-            honest(&stanza.payload, &self.jid).filter(|child| !(hides_status && child.is("status", ns::CLIENT))),
-        )
+        children_xml(honest(stanza, &self.jid).filter(|child| !(hides_status && child.is("status", ns::CLIENT))))
     }
 
     /// Somebody inside asks how an occupant is; others get no answer (§17.3).

@@ -22,7 +22,7 @@ impl Room {
         let mut said = Stanza::new(ask.stanza.kind, ask.stanza.type_.clone(), speaker.jid.clone());
         said.id.clone_from(&ask.stanza.id);
         said.lang.clone_from(&ask.stanza.lang);
-        said.payload.extend(honest(&ask.stanza.payload, &self.jid).cloned());
+        said.payload.extend(honest(&ask.stanza, &self.jid).cloned());
         said.payload.push(occupant_id(&speaker.stable_id));
         said.payload.push(el("x", ns::MUC_USER));
         turn.say(said, super::audience(&hearer.session_jids()));

@@ -4,10 +4,11 @@
 use minidom::Element;
 
 use super::super::refusal::Refusal;
-use super::super::view::Face;
+use super::super::view::{Face, honest};
 use super::super::{Room, Turn};
-use crate::name::{Jid, Nick};
+use crate::name::{BareJid, Jid, Nick};
 use crate::ns;
+use crate::stanza::element::{Build, el};
 use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
 
 /// Characters of the mark that says whose session asked.
@@ -27,6 +28,9 @@ impl Room {
         let id = ask.stanza.id.as_deref().ok_or(Refusal::Malformed("An iq has an id."))?;
         if ask.stanza.type_ == Type::Set {
             self.may_speak_privately(own.role)?;
+        }
+        if honest(&ask.stanza, &self.jid).next().is_none() {
+            return Err(Refusal::Unknown);
         }
         let asks_account = ask.stanza.payload.iter().any(belongs_to_account);
         let address = if asks_account { target.bare.as_jid().clone() } else { target.shown().who.clone() };
@@ -49,7 +53,7 @@ impl Room {
         let Some(answerer) = self.roster.of(from).or_else(|| self.roster.of_user(&bare).next()) else { return };
         let mut stanza = Stanza::new(Kind::Iq, ask.stanza.type_.clone(), answerer.jid.clone());
         stanza.id = Some(id.to_owned());
-        stanza.payload = ask.stanza.payload.iter().map(without_by).collect();
+        stanza.payload = honest(&ask.stanza, &self.jid).map(|child| nameless(child, &answerer.bare)).collect();
         turn.say(stanza, Audience::One(session.who.clone()));
     }
 
@@ -64,11 +68,26 @@ fn belongs_to_account(child: &Element) -> bool {
     child.has_ns(ns::VCARD) || child.is("pubsub", ns::PUBSUB)
 }
 
-/// An error's `by` is the real JID of who made it.
-fn without_by(child: &Element) -> Element {
-    let mut child = child.clone();
-    if child.is("error", ns::CLIENT) {
-        child.attrs_mut().remove(&minidom::rxml::Namespace::NONE, "by");
+/// An error without the real JID of whose it is: not `by` it, no new address of it, nothing else that names it. Servers on
+/// the way make errors, too, and know nothing of rooms.
+fn nameless(child: &Element, whose: &BareJid) -> Element {
+    if !child.is("error", ns::CLIENT) {
+        return child.clone();
     }
-    child
+    let mut error = el("error", ns::CLIENT).with_attr_opt("type", child.attr("type"));
+    for part in child.children() {
+        if part.has_ns(ns::STANZAS) && part.name() != "text" {
+            error.append_child(el(part.name(), ns::STANZAS));
+        } else if !names(part, whose) {
+            error.append_child(part.clone());
+        }
+    }
+    error
+}
+
+fn names(part: &Element, whose: &BareJid) -> bool {
+    let whose_name = whose.as_str();
+    part.attrs().iter().any(|(_, value)| value.contains(whose_name))
+        || part.text().contains(whose_name)
+        || part.children().any(|child| names(child, whose))
 }

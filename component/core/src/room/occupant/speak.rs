@@ -36,7 +36,7 @@ impl Room {
         said.id.clone_from(&ask.stanza.id);
         said.lang.clone_from(&ask.stanza.lang);
         said.payload.reserve_exact(ask.stanza.payload.len() + 2);
-        said.payload.extend(honest(&ask.stanza.payload, &self.jid).cloned());
+        said.payload.extend(honest(&ask.stanza, &self.jid).cloned());
         said.payload.push(occupant_id(&speaker.stable_id));
         let nick = speaker.nick.clone();
         if subject.is_some() || is_kept(&ask.stanza) {

@@ -32,6 +32,26 @@ const NONSENSE: [&str; 20] = [
     "<iq type='set' to='hall'><query xmlns='#owner'><destroy jid='@'/></query></iq>",
 ];
 
+/// What owners set beside what has a kind of its own.
+const OPTIONS: [(&str, &str); 16] = [
+    ("roomname", "Hall"),
+    ("roomdesc", "For all"),
+    ("lang", "de"),
+    ("publicroom", "0"),
+    ("moderatedroom", "1"),
+    ("roomsecret", "p"),
+    ("passwordprotectedroom", "0"),
+    ("changesubject", "1"),
+    ("allowinvites", "0"),
+    ("allowpm", "moderators"),
+    ("maxusers", "2"),
+    ("enablearchiving", "0"),
+    ("archive_days", "3"),
+    ("defaulthistorymessages", "1"),
+    ("allowvisitorstatus", "0"),
+    ("allowvisitornickchange", "0"),
+];
+
 /// One input, by small numbers, so that a failing sequence shrinks to a short one.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -43,7 +63,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..PEOPLE.len(), 1..=2u8, 0..28u8, 0..PEOPLE.len(), 0..6u8).prop_map(|(who, session, what, whom, how)| Step {
+    (0..PEOPLE.len(), 1..=2u8, 0..34u8, 0..PEOPLE.len(), 0..6u8).prop_map(|(who, session, what, whom, how)| Step {
         who,
         session,
         what,
@@ -60,7 +80,7 @@ impl Step {
 
     /// What mostly owners and admins may do is mostly done by the first two, of whom one creates the room.
     fn is_privileged(&self) -> bool {
-        matches!(self.what, 14..=21 | 23)
+        matches!(self.what, 14..=21 | 23 | 31)
     }
 
     fn xml(&self) -> String {
@@ -103,6 +123,16 @@ impl Step {
             }
             23 => format!("<iq type='get' id='l' to='hall'><query xmlns='#admin'><item affiliation='{affiliation}'/></query></iq>"),
             24 => format!("<message to='hall'><x xmlns='#user'><invite to='guest{how}@else.example'/></x></message>"),
+            28 => format!("<message type='groupchat' id='t{how}' to='hall'><retract xmlns='urn:xmpp:message-retract:1' id='m{how}'/></message>"),
+            29 if self.how == 0 => "<iq type='set' id='g' to='hall'><query xmlns='jabber:iq:register'><remove/></query></iq>".into(),
+            29 => format!("<iq type='set' id='g' to='hall'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_roomnick'><value>{whom}{bit}</value></field></x></query></iq>"),
+            30 => format!("<message to='hall'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_jid'><value>{whom}@users.example</value></field><field var='muc#register_roomnick'><value>{whom}</value></field><field var='muc#register_allow'><value>{bit}</value></field></x></message>"),
+            31 => {
+                let (name, value) = OPTIONS[(how + self.whom * 6) % OPTIONS.len()];
+                field(name, value)
+            }
+            32 => "<message to='hall'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field><field var='muc#role'><value>participant</value></field></x></message>".into(),
+            33 => format!("<message to='hall'><x xmlns='#user'><decline to='hall/{whom}'/></x></message>"),
             26 | 27 => NONSENSE[(how + self.whom * 6) % NONSENSE.len()].replace("NICK", nick),
             _ => format!("<iq type='get' id='q' to='hall/{whom}'><query xmlns='jabber:iq:version'/></iq>"),
         }
