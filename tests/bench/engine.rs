@@ -114,6 +114,8 @@ fn rules() -> ServiceRules {
         defaults: RoomConfig::default(),
         fixed: Vec::new(),
         locks_new_rooms: false,
+        takes_groupchat_1: false,
+        voice_request_ms: 60_000,
         occupants_max: 100_000,
         sessions_max: 20,
         history_max: 200,

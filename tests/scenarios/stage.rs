@@ -511,6 +511,8 @@ pub(crate) fn generous() -> ServiceRules {
         defaults: RoomConfig::default(),
         fixed: Vec::new(),
         locks_new_rooms: true,
+        takes_groupchat_1: false,
+        voice_request_ms: 60_000,
         occupants_max: 100,
         sessions_max: 5,
         history_max: 100,
@@ -546,6 +548,8 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
                 rules.fixed = keys.iter().map(|key| known(key).map(|option| option.key)).collect::<Result<_, _>>()?;
             }
             "locks_new_rooms" => rules.locks_new_rooms = json.as_bool().ok_or("service: true or false")?,
+            "takes_groupchat_1" => rules.takes_groupchat_1 = json.as_bool().ok_or("service: true or false")?,
+            "voice_request_ms" => rules.voice_request_ms = number()?.cast_signed(),
             "occupants_max" => rules.occupants_max = small(number()?)?,
             "sessions_max" => rules.sessions_max = small(number()?)?,
             "archive_days_max" => rules.archive_days_max = small(number()?)?,

@@ -40,6 +40,8 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         defaults,
         fixed: Vec::new(),
         locks_new_rooms: false,
+        takes_groupchat_1: false,
+        voice_request_ms: 60_000,
         occupants_max: 100,
         sessions_max: 3,
         history_max: 5_000,

@@ -21,6 +21,8 @@ pub const MUC_ROOMCONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 pub const MUC_ROOMINFO: &str = "http://jabber.org/protocol/muc#roominfo";
 /// Form type of a voice request (XEP-0045 §8.6).
 pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
+/// Names for rooms that nobody has yet (XEP-0307).
+pub const MUC_UNIQUE: &str = "http://jabber.org/protocol/muc#unique";
 /// disco feature: ids are reflected unchanged (XEP-0045 §18).
 pub const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
 /// disco feature: self-pings are answered by the room (XEP-0410 §3.3).

@@ -140,6 +140,9 @@ pub struct Service {
     /// Whether a new room waits locked for its owner's configuration.
     #[serde(default = "yes", deserialize_with = "any")]
     pub lock_new_rooms: bool,
+    /// Whether presence without the muc extension enters, as in groupchat 1.0.
+    #[serde(default, deserialize_with = "any")]
+    pub groupchat_1: bool,
     /// How it shows itself.
     #[serde(default)]
     pub identity: Identity,
@@ -194,6 +197,9 @@ pub struct Limits {
     /// Minutes a locked room waits for its configuration.
     #[serde(deserialize_with = "any")]
     pub lock_minutes: u32,
+    /// Seconds between two requests for voice by one person.
+    #[serde(deserialize_with = "any")]
+    pub voice_request_seconds: u32,
     /// Seconds after which a room without occupants leaves memory.
     #[serde(deserialize_with = "any")]
     pub idle_seconds: u64,
@@ -310,6 +316,7 @@ impl Default for Limits {
             stanza_depth: 64,
             tombstone_days: 30,
             lock_minutes: 30,
+            voice_request_seconds: 60,
             idle_seconds: 300,
         }
     }
@@ -392,6 +399,8 @@ impl Service {
             defaults: self.defaults.room.clone(),
             fixed: self.defaults.fixed.clone(),
             locks_new_rooms: self.lock_new_rooms,
+            takes_groupchat_1: self.groupchat_1,
+            voice_request_ms: i64::from(limits.voice_request_seconds) * 1_000,
             occupants_max: limits.occupants,
             sessions_max: limits.sessions,
             history_max: limits.history,

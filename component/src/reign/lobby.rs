@@ -1,5 +1,5 @@
 //! What the service itself answers: discovery of the service and its public rooms (XEP-0030, XEP-0045 §6.2-§6.3),
-//! ping (XEP-0199), version (XEP-0092), its vCard (XEP-0054). Everything about one room is that room's own.
+//! names for new rooms (XEP-0307), ping (XEP-0199), version (XEP-0092), its vCard (XEP-0054). Everything about one room is that room's own.
 
 use std::sync::Arc;
 
@@ -106,6 +106,10 @@ impl Lobby {
                 .with_text_child("version", env!("CARGO_PKG_VERSION"));
             return Some(inbound.result(Some(version)));
         }
+        if stanza.child("unique", ns::MUC_UNIQUE).is_some() {
+            let name = uuid::Uuid::new_v4().to_string();
+            return Some(inbound.result(Some(el("unique", ns::MUC_UNIQUE).with_text(&name))));
+        }
         if stanza.child("vCard", ns::VCARD).is_some() {
             return Some(inbound.result(Some(Vcard::element_of(self.rules.identity.vcard_xml.as_deref()))));
         }
@@ -113,10 +117,20 @@ impl Lobby {
     }
 
     fn info(&self, echoed: Option<&str>) -> Element {
-        [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::OCCUPANT_ID, ns::PING, ns::RSM, ns::VCARD, ns::VERSION]
-            .into_iter()
-            .fold(Info::new(echoed).identity("conference", "text", &self.rules.identity.name), Info::feature)
-            .into_element()
+        [
+            ns::DISCO_INFO,
+            ns::DISCO_ITEMS,
+            ns::MUC,
+            ns::MUC_UNIQUE,
+            ns::OCCUPANT_ID,
+            ns::PING,
+            ns::RSM,
+            ns::VCARD,
+            ns::VERSION,
+        ]
+        .into_iter()
+        .fold(Info::new(echoed).identity("conference", "text", &self.rules.identity.name), Info::feature)
+        .into_element()
     }
 
     async fn items(&self, inbound: &Inbound) -> Option<Outbound> {

@@ -58,6 +58,33 @@ impl AllowPm {
     }
 }
 
+/// What becomes of a registered user who comes under another nick than the registered one (`lock_nicks`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NickLock {
+    /// It has that other nick.
+    #[default]
+    Free,
+    /// It is given the registered one (210).
+    Assign,
+    /// It is refused (`not-acceptable`).
+    Refuse,
+}
+
+impl NickLock {
+    /// All of them.
+    pub const ALL: [NickLock; 3] = [NickLock::Free, NickLock::Assign, NickLock::Refuse];
+
+    /// The word of the form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NickLock::Free => "free",
+            NickLock::Assign => "assign",
+            NickLock::Refuse => "refuse",
+        }
+    }
+}
+
 /// The configuration of a room. Missing keys in a stored one take the default: a newer version adds keys freely.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -76,6 +103,8 @@ pub struct RoomConfig {
     pub is_members_only: bool,
     /// Newcomers without affiliation are visitors (`moderatedroom`).
     pub is_moderated: bool,
+    /// They are participants all the same (`membersbydefault`), until a moderator takes their voice.
+    pub are_newcomers_participants: bool,
     /// Needed to enter (`passwordprotectedroom`, `roomsecret`); `None`: no password.
     pub password: Option<String>,
     /// Who may see real JIDs (`whois`).
@@ -100,6 +129,10 @@ pub struct RoomConfig {
     pub presence_of: Vec<RoleName>,
     /// Roles that may read the member list of a non-anonymous room (`getmemberlist`).
     pub member_list_for: Vec<RoleName>,
+    /// Which nick registered users come under (`lock_nicks`).
+    pub nick_lock: NickLock,
+    /// URI of the publish-subscribe node that goes with the room (`pubsub`); empty: none.
+    pub pubsub_uri: String,
     /// Visitors may change their nick (`allowvisitornickchange`).
     pub may_visitors_change_nick: bool,
     /// Visitors' status texts are passed on (`allowvisitorstatus`).
@@ -151,6 +184,7 @@ impl Default for RoomConfig {
             is_public: true,
             is_members_only: false,
             is_moderated: false,
+            are_newcomers_participants: false,
             password: None,
             whois: Whois::Anyone,
             may_participants_change_subject: false,
@@ -163,6 +197,8 @@ impl Default for RoomConfig {
             archive_days: 0,
             presence_of: RoleName::ALL.to_vec(),
             member_list_for: RoleName::ALL.to_vec(),
+            nick_lock: NickLock::Free,
+            pubsub_uri: String::new(),
             may_visitors_change_nick: true,
             may_visitors_set_status: true,
             may_visitors_request_voice: true,

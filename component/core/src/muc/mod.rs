@@ -7,6 +7,6 @@ mod role;
 mod status;
 
 pub use affiliation::Affiliation;
-pub use config::{AllowPm, RoleName, RoomConfig, Whois};
+pub use config::{AllowPm, NickLock, RoleName, RoomConfig, Whois};
 pub use role::Role;
 pub use status::Status;

@@ -36,8 +36,7 @@ impl Room {
     /// The nick reserved for the one who asks (§6.6).
     fn reserved_nick_info(&self, ask: &Inbound) -> Info {
         let info = Info::new(Some(ns::X_ROOMUSER_ITEM));
-        let nick = self.affiliations.get(&ask.stanza.from.to_bare()).and_then(|entry| entry.nick.as_ref());
-        match nick {
+        match self.registered_nick(&ask.stanza.from.to_bare()) {
             Some(nick) => info.identity("conference", "text", nick.as_str()),
             None => info,
         }

@@ -84,6 +84,10 @@ pub struct ServiceRules {
     pub fixed: Vec<&'static str>,
     /// Whether a new room stays locked until its owner configures it, as XEP-0045 §10.1 has it.
     pub locks_new_rooms: bool,
+    /// Whether presence without the muc extension enters too, as groupchat 1.0 had it (XEP-0045 §7.2.1).
+    pub takes_groupchat_1: bool,
+    /// How long one who asked for voice waits before asking again, in milliseconds.
+    pub voice_request_ms: i64,
     /// The most occupants any room may hold.
     pub occupants_max: u32,
     /// The most sessions one occupant may have.

@@ -35,7 +35,7 @@ impl Room {
     pub(super) fn initial_role(&self, affiliation: Affiliation) -> Role {
         match affiliation {
             Affiliation::Owner | Affiliation::Admin => Role::Moderator,
-            Affiliation::None if self.config.is_moderated => Role::Visitor,
+            Affiliation::None if self.config.is_moderated && !self.config.are_newcomers_participants => Role::Visitor,
             Affiliation::Member | Affiliation::None => Role::Participant,
             Affiliation::Outcast => Role::None,
         }

@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     NickTaken,
     /// The nick is kept for somebody else.
     NickReserved,
+    /// Whoever registered a nick has that one here (§7.2.10, §7.6).
+    NickLocked,
     /// Visitors may not change their nick here.
     NickChangeForbidden,
     /// Presence from outside without the word that asks to enter (§7.2.1).
@@ -68,6 +70,8 @@ pub(crate) enum Refusal {
     InviteForbidden,
     /// The one invited is banned.
     InviteeBanned,
+    /// Asked for voice a moment ago; again in so many seconds.
+    VoiceRequestTooSoon(i64),
     /// Voice requests are off, or there is nothing to ask for.
     VoiceRequestForbidden,
     /// What was sent makes no sense; the sentence says which part.
@@ -80,6 +84,8 @@ pub(crate) enum Refusal {
     SelfBan,
     /// A room keeps an owner (§10.4).
     LastOwner,
+    /// The list does not fit into one answer.
+    ListTooLong,
     /// The list has as many entries as it may have.
     ListFull(u32),
     /// A whole domain cannot be that.
@@ -137,6 +143,7 @@ impl Refusal {
             R::NickUnusable
             | R::NickTooLong(_)
             | R::NickChangeForbidden
+            | R::NickLocked
             | R::NotEntering
             | R::NotInside
             | R::BadField(_)
@@ -155,10 +162,12 @@ impl Refusal {
             R::MembersOnly => Condition::RegistrationRequired,
             R::WrongPassword => Condition::NotAuthorized,
             R::RoomFull | R::Unknown => Condition::ServiceUnavailable,
-            R::SessionsFull | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
+            R::SessionsFull | R::ListTooLong | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
             R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage => Condition::ItemNotFound,
             R::Gone(_) => Condition::Gone,
-            R::TextTooLong(_) | R::VcardTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } => Condition::PolicyViolation,
+            R::TextTooLong(_) | R::VcardTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } | R::VoiceRequestTooSoon(_) => {
+                Condition::PolicyViolation
+            }
             R::NotOffered(_) => Condition::FeatureNotImplemented,
             R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco => Condition::BadRequest,
         }
@@ -166,8 +175,11 @@ impl Refusal {
 
     fn odd_type(&self) -> Option<ErrorType> {
         use Refusal as R;
-        if matches!(self, R::RoomFull | R::TooSoon { .. }) {
+        if matches!(self, R::RoomFull | R::TooSoon { .. } | R::VoiceRequestTooSoon(_)) {
             return Some(ErrorType::Wait);
+        }
+        if *self == R::ListTooLong {
+            return Some(ErrorType::Modify);
         }
         let is_final = matches!(self, R::NickChangeForbidden | R::NotInside | R::NotEntering | R::DomainRank);
         is_final.then_some(ErrorType::Cancel)
@@ -181,6 +193,7 @@ impl Refusal {
             R::NickTooLong(max) => format!("The nick is longer than {max} characters."),
             R::NickTaken => "The nick is taken.".into(),
             R::NickReserved => "The nick is reserved for somebody else.".into(),
+            R::NickLocked => "You registered another nick with this room, and it takes no other.".into(),
             R::NickChangeForbidden => "Visitors may not change their nick in this room.".into(),
             R::NotEntering => "You are not in this room; entering it takes presence with the muc extension.".into(),
             R::Banned => "You are banned from this room.".into(),
@@ -206,6 +219,9 @@ impl Refusal {
             R::PrivateForbidden => "You may not send private messages in this room.".into(),
             R::InviteForbidden => "You may not invite people to this room.".into(),
             R::InviteeBanned => "The one invited is banned from this room.".into(),
+            R::VoiceRequestTooSoon(seconds) => {
+                format!("The moderators have your request; you may ask again in {seconds} seconds.")
+            }
             R::VoiceRequestForbidden => "Nobody may ask for voice in this room.".into(),
             R::Malformed(what) | R::Forbidden(what) | R::TooMuch(what) => (*what).into(),
             R::NotOffered(what) | R::BadField(what) => what.clone(),
@@ -217,6 +233,9 @@ impl Refusal {
             R::Outranked => "The one this is about ranks too high for you.".into(),
             R::SelfBan => "You cannot ban yourself.".into(),
             R::LastOwner => "A room keeps at least one owner.".into(),
+            R::ListTooLong => {
+                "The list is too long for one answer; ask for it page by page (result set management, XEP-0059).".into()
+            }
             R::ListFull(max) => format!("The room's lists may have {max} entries at most."),
             R::DomainRank => "A whole domain can only be member, outcast or none.".into(),
             R::OccupantDisco => "Only people inside may ask occupants.".into(),

@@ -8,6 +8,7 @@ use crate::name::Nick;
 use crate::ns;
 use crate::protocol::form::Submitted;
 use crate::record::Record;
+use crate::stanza::element::el;
 use crate::stanza::{Condition, Inbound, Kind, Type};
 use crate::time::{Moment, Now};
 
@@ -99,7 +100,9 @@ impl Room {
     /// Available presence to an occupant JID: to enter, to come again, to take another nick or to say how one is.
     fn arrive(&mut self, ask: &Inbound, nick: Nick, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         self.must_not_be_gone()?;
-        let asks_to_enter = ask.stanza.child("x", ns::MUC);
+        let groupchat_1 = self.rules.takes_groupchat_1.then(|| el("x", ns::MUC));
+        let is_inside = self.roster.of(&ask.stanza.from).is_some();
+        let asks_to_enter = ask.stanza.child("x", ns::MUC).or(groupchat_1.as_ref().filter(|_| !is_inside));
         let current = self.roster.of(&ask.stanza.from).map(|occupant| occupant.nick.clone());
         match (current, asks_to_enter) {
             (None, None) => Err(Refusal::NotEntering),
@@ -107,7 +110,7 @@ impl Room {
             (None, Some(x)) => self.create_by_entering(ask, nick, x, turn),
             (Some(old), None) if old.as_str() == nick.as_str() => self.change_presence(ask, turn),
             (Some(old), None) => self.change_nick(ask, &old, &nick, turn),
-            (Some(old), Some(x)) => self.enter_again(ask, &old, &nick, x, turn),
+            (Some(old), Some(x)) => self.enter_again(ask, &old, nick, x, turn),
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Room {
     pub(super) history: History,
     pub(super) pulse: Pulse,
     pub(super) last_words: LastWords,
+    /// Who asked for voice when; kept in memory alone, for it keeps moderators from being asked twice and no more.
+    pub(super) voice_requests: LastWords,
     /// The hashes of the picture in its vCard.
     pub(super) avatars: Arc<[String]>,
     pub(super) tombstone: Option<Tombstone>,
@@ -70,6 +72,7 @@ impl Room {
             history: History::default(),
             pulse: Pulse::default(),
             last_words: LastWords::default(),
+            voice_requests: LastWords::default(),
             avatars: Arc::new([]),
             tombstone: None,
         }

@@ -1,4 +1,4 @@
-//! What a room is about: name, description, language.
+//! What a room is about: name, description, language, what belongs to it elsewhere.
 
 use super::{Look, RoomOption, SILENT, text};
 
@@ -32,5 +32,24 @@ pub(super) const LANG: RoomOption = RoomOption {
     show: |config, _| text(&config.lang),
     take: |asked, config| asked.text(&mut config.lang),
     info: Some("muc#roominfo_lang"),
+    ..SILENT
+};
+
+pub(super) const PUBSUB: RoomOption = RoomOption {
+    key: "pubsub",
+    field: "muc#roomconfig_pubsub",
+    label: "XMPP URI of a publish-subscribe node that belongs to the room",
+    look: Look::Text,
+    show: |config, _| text(&config.pubsub_uri),
+    take: |asked, config| {
+        let mut uri = config.pubsub_uri.clone();
+        asked.text(&mut uri)?;
+        if !uri.is_empty() && !uri.starts_with("xmpp:") {
+            return Err("an XMPP URI (xmpp:…), or nothing".to_owned());
+        }
+        config.pubsub_uri = uri;
+        Ok(())
+    },
+    info: Some("muc#roominfo_pubsub"),
     ..SILENT
 };

@@ -1,6 +1,7 @@
-//! Who finds the room and who gets in: listed, for members, with a password, how many, by invitation.
+//! Who finds the room and who gets in: listed, for members, with a password, how many, by invitation, under which nick.
 
 use super::{Asked, Look, RoomOption, SILENT, switch, text};
+use crate::muc::NickLock;
 
 pub(super) const PERSISTENT: RoomOption = RoomOption {
     key: "persistent",
@@ -88,6 +89,21 @@ pub(super) const INVITES: RoomOption = RoomOption {
     look: Look::Switch,
     show: |config, _| switch(config.may_occupants_invite),
     take: |asked, config| asked.switch(&mut config.may_occupants_invite),
+    ..SILENT
+};
+
+/// Registration with the room keeps a nick for somebody (§7.10); this says whether it also binds to it (§7.2.10, §7.6).
+pub(super) const NICK_LOCK: RoomOption = RoomOption {
+    key: "nick_lock",
+    field: "muc#roomconfig_lock_nicks",
+    label: "Registered people who come under another nick",
+    look: Look::One(&[
+        ("free", "May have it"),
+        ("assign", "Are given their registered nick"),
+        ("refuse", "May not enter"),
+    ]),
+    show: |config, _| text(config.nick_lock.as_str()),
+    take: |asked, config| asked.one(&NickLock::ALL, NickLock::as_str, &mut config.nick_lock),
     ..SILENT
 };
 

@@ -15,6 +15,17 @@ pub(super) const MODERATED: RoomOption = RoomOption {
     ..SILENT
 };
 
+/// The field goes by the name ejabberd has for it.
+pub(super) const MEMBER_BY_DEFAULT: RoomOption = RoomOption {
+    key: "member_by_default",
+    field: "muc#roomconfig_membersbydefault",
+    label: "Newcomers have voice even so, as members have",
+    look: Look::Switch,
+    show: |config, _| switch(config.are_newcomers_participants),
+    take: |asked, config| asked.switch(&mut config.are_newcomers_participants),
+    ..SILENT
+};
+
 pub(super) const CHANGE_SUBJECT: RoomOption = RoomOption {
     key: "change_subject",
     field: "muc#roomconfig_changesubject",

@@ -55,6 +55,10 @@ impl Room {
 
     fn read_change(&self, item: &Element) -> Result<Change, Refusal> {
         let reason = item.get_child("reason", ns::MUC_ADMIN).map(Element::text).filter(|reason| !reason.is_empty());
+        let reason_max = self.rules.body_bytes_max;
+        if reason.as_ref().is_some_and(|reason| reason.len() > reason_max) {
+            return Err(Refusal::TextTooLong(reason_max));
+        }
         let nick = item.attr("nick").map(Nick::parse).transpose();
         let nick = nick.map_err(|_| Refusal::Malformed("An item's nick cannot be one."))?;
         let jid = item.attr("jid").map(Jid::parse).transpose();

@@ -11,7 +11,7 @@ use super::super::history::Wanted;
 use super::super::refusal::Refusal;
 use super::super::view::{Face, News};
 use super::super::{Room, Turn};
-use crate::muc::{Affiliation, Status, Whois};
+use crate::muc::{Affiliation, NickLock, Status, Whois};
 use crate::name::{BareJid, Nick};
 use crate::ns;
 use crate::record::{OccupantEntry, Record};
@@ -31,9 +31,24 @@ impl Room {
     ) -> Result<(), Refusal> {
         let bare = ask.stanza.from.to_bare();
         let affiliation = self.affiliation(&bare);
+        let (nick, extra) = self.nick_for(&bare, nick)?;
         self.may_enter(&bare, affiliation, &nick, x)?;
-        self.let_in(ask, nick, x, &[], turn);
+        self.let_in(ask, nick, x, extra, turn);
         Ok(())
+    }
+
+    /// The nick `who` comes under when asking for `nick`: where the room locks nicks, the registered one (§7.2.10).
+    fn nick_for(&self, who: &BareJid, nick: Nick) -> Result<(Nick, &'static [Status]), Refusal> {
+        match (self.config.nick_lock, self.registered_nick(who)) {
+            (NickLock::Assign, Some(own)) if *own != nick => Ok((own.clone(), &[Status::NickAssigned])),
+            (NickLock::Refuse, Some(own)) if *own != nick => Err(Refusal::NickLocked),
+            (NickLock::Free | NickLock::Assign | NickLock::Refuse, _) => Ok((nick, &[])),
+        }
+    }
+
+    /// The nick the room keeps for `who`.
+    pub(in super::super) fn registered_nick(&self, who: &BareJid) -> Option<&Nick> {
+        self.affiliations.get(who).and_then(|entry| entry.nick.as_ref())
     }
 
     fn may_enter(&self, bare: &BareJid, affiliation: Affiliation, nick: &Nick, x: &Element) -> Result<(), Refusal> {
@@ -102,7 +117,7 @@ impl Room {
         let mut extra = extra.to_vec();
         let (nick, role) = match self.roster.named(&nick) {
             Some(occupant) => {
-                if occupant.nick.as_str() != nick.as_str() {
+                if occupant.nick.as_str() != nick.as_str() && !extra.contains(&Status::NickAssigned) {
                     extra.push(Status::NickAssigned);
                 }
                 (occupant.nick.clone(), occupant.role)
@@ -171,19 +186,20 @@ impl Room {
         &mut self,
         ask: &Inbound,
         old: &Nick,
-        nick: &Nick,
+        nick: Nick,
         x: &Element,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
+        let (nick, extra) = self.nick_for(&ask.stanza.from.to_bare(), nick)?;
         if old.as_str() != nick.as_str() {
-            self.change_nick(ask, old, nick, turn)?;
+            self.change_nick(ask, old, &nick, turn)?;
         } else if self.take_presence(&ask.stanza, turn)
             && let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own))
         {
             self.tell_arrival(&face, ask, turn);
         }
         if let Some(face) = self.roster.of(&ask.stanza.from).map(|own| self.face(own)) {
-            self.tell_room(&face, ask, x, &[], turn);
+            self.tell_room(&face, ask, x, extra, turn);
         }
         Ok(())
     }

@@ -81,7 +81,12 @@ impl Room {
             invite.append_child(going_on.clone());
         }
         let mut x = el("x", ns::MUC_USER).with_child(invite);
-        let mut direct = el("x", ns::CONFERENCE).with_attr("jid", self.jid.as_str());
+        let mut direct = el("x", ns::CONFERENCE)
+            .with_attr("jid", self.jid.as_str())
+            .with_attr_opt("reason", reason.as_deref().filter(|reason| !reason.is_empty()));
+        if let Some(going_on) = asked.get_child("continue", ns::MUC_USER) {
+            direct = direct.with_attr("continue", "true").with_attr_opt("thread", going_on.attr("thread"));
+        }
         if let Some(password) = &self.config.password {
             x = x.with_text_child("password", password);
             direct = direct.with_attr("password", password.as_str());

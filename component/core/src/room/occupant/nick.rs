@@ -3,7 +3,7 @@
 use super::super::refusal::Refusal;
 use super::super::view::News;
 use super::super::{Room, Turn};
-use crate::muc::{Role, Status};
+use crate::muc::{NickLock, Role, Status};
 use crate::name::Nick;
 use crate::record::Record;
 use crate::stanza::{Inbound, Type};
@@ -23,6 +23,10 @@ impl Room {
             return Err(Refusal::NickTaken);
         }
         self.must_not_be_reserved(nick, &before.bare)?;
+        let is_bound = self.config.nick_lock != NickLock::Free;
+        if is_bound && self.registered_nick(&before.bare).is_some_and(|own| own != nick) {
+            return Err(Refusal::NickLocked);
+        }
         if before.role == Role::Visitor && !self.config.may_visitors_change_nick {
             return Err(Refusal::NickChangeForbidden);
         }

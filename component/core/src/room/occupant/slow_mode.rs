@@ -29,7 +29,7 @@ pub(in super::super) struct LastWords {
 
 impl LastWords {
     /// `who` spoke; those who spoke before `since` are forgotten now and then.
-    fn note(&mut self, who: &BareJid, now: Utc, since: Utc) {
+    pub(super) fn note(&mut self, who: &BareJid, now: Utc, since: Utc) {
         if self.at.len() >= self.look_at.max(REMEMBERED_MIN) {
             self.at.retain(|_, at| *at >= since);
             self.look_at = self.at.len() * 2;
@@ -37,6 +37,11 @@ impl LastWords {
         if self.at.len() < REMEMBERED_MAX || self.at.contains_key(who) {
             self.at.insert(who.clone(), now);
         }
+    }
+
+    /// When `who` spoke last, as far as is remembered.
+    pub(super) fn of(&self, who: &BareJid) -> Option<Utc> {
+        self.at.get(who).copied()
     }
 }
 
@@ -74,6 +79,6 @@ impl Room {
             let is_text = message.body.is_some() || message.is_retracted();
             message.kind == MessageKind::Speech && is_text && message.sender.is_same_bare(who.as_jid())
         });
-        kept.map(|message| message.at).max(self.last_words.at.get(who).copied())
+        kept.map(|message| message.at).max(self.last_words.of(who))
     }
 }

@@ -5,10 +5,11 @@ use minidom::Element;
 use super::super::refusal::Refusal;
 use super::super::{Room, Turn};
 use crate::muc::Role;
-use crate::name::{Jid, Nick};
+use crate::name::{BareJid, Jid, Nick};
 use crate::ns;
 use crate::protocol::form::{Form, FormType, Submitted, boolean};
 use crate::stanza::{Audience, Inbound, Kind, Stanza, Type};
+use crate::time::Utc;
 
 impl Room {
     /// A form about voice: an answer if it says whether to allow it, else a request.
@@ -29,11 +30,13 @@ impl Room {
         }
     }
 
-    fn request_voice(&self, ask: &Inbound, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    fn request_voice(&mut self, ask: &Inbound, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let asker = self.roster.of(&ask.stanza.from).ok_or(Refusal::NotInside)?;
         if !self.config.may_visitors_request_voice || asker.role != Role::Visitor {
             return Err(Refusal::VoiceRequestForbidden);
         }
+        self.must_not_ask_again(&asker.bare, turn.now.utc)?;
+        let who = asker.bare.clone();
         let form = Form::new(FormType::Form, ns::MUC_REQUEST)
             .titled("Voice request")
             .list("list-single", "muc#role", "Requested role", &[("participant", "Participant")], &["participant"])
@@ -43,7 +46,17 @@ impl Room {
         let stanza = Stanza::new(Kind::Message, Type::None, self.jid.as_jid().clone()).with(form.into_element());
         let moderators = self.roster.sessions_where(|occupant| occupant.role == Role::Moderator);
         turn.say(stanza, Audience::Many(moderators));
+        let since = Utc(turn.now.utc.0.saturating_sub(self.rules.voice_request_ms));
+        self.voice_requests.note(&who, turn.now.utc, since);
         Ok(())
+    }
+
+    /// Moderators are not asked by the same person all the time.
+    fn must_not_ask_again(&self, who: &BareJid, now: Utc) -> Result<(), Refusal> {
+        let Some(last) = self.voice_requests.of(who) else { return Ok(()) };
+        let wait_ms = self.rules.voice_request_ms;
+        let left_ms = last.0.saturating_add(wait_ms).saturating_sub(now.0).min(wait_ms);
+        if left_ms <= 0 { Ok(()) } else { Err(Refusal::VoiceRequestTooSoon(left_ms.saturating_add(999) / 1_000)) }
     }
 
     fn answer_voice_request(

@@ -7,6 +7,7 @@ use super::super::refusal::Refusal;
 use super::super::{Creators, Room, Turn};
 use crate::muc::{Affiliation, Status};
 use crate::name::{BareJid, Nick};
+use crate::ns;
 use crate::record::{AffiliationEntry, Creation, Record};
 use crate::stanza::Inbound;
 
@@ -28,7 +29,8 @@ impl Room {
             by: by.clone(),
             at: turn.now.utc,
             config,
-            is_locked: self.rules.locks_new_rooms,
+            // Who enters as in groupchat 1.0 knows of no form: the room is an instant one (§7.2.1).
+            is_locked: self.rules.locks_new_rooms && ask.stanza.child("x", ns::MUC).is_some(),
             occupant_id_salt: self.fresh_salt(turn.now.chance),
         };
         self.commit(Record::Created(Box::new(creation)), turn);

@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole: a small cast speaks XML to a room and hears what it says back.
 
+mod asking;
 mod replay;
 mod retention;
 mod visits;
@@ -35,6 +36,8 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         defaults,
         fixed: Vec::new(),
         locks_new_rooms: false,
+        takes_groupchat_1: false,
+        voice_request_ms: 60_000,
         occupants_max: 100,
         sessions_max: 3,
         history_max: 50,
