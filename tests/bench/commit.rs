@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem_muc::store::{Acquired, Ask, Epoch, Fact, Fence, Marks, Right, SqlStore, StoreConfig};
-use tandem_muc_core::muc::RoomConfig;
+use tandem_muc::store::{Acquired, Ask, Echo, Epoch, Fact, Fence, Marks, Right, SqlStore, StoreConfig};
+use tandem_muc_core::muc::{Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid, Nick};
-use tandem_muc_core::record::{Creation, Message, MessageKind, Record, RoomId, Seq};
+use tandem_muc_core::record::{Creation, Message, MessageKind, OccupantEntry, Record, RoomId, Seq};
+use tandem_muc_core::stanza::{Audience, Outbound, Stanza};
 use tandem_muc_core::time::Utc;
 use tandem_muc_tests::postgres::Postgres;
 
@@ -19,6 +20,10 @@ use crate::table::{Table, per_second};
 const SERVICE: &str = "conference.example.org";
 /// Rooms that speak in turn.
 const ROOMS: usize = 200;
+/// Who hears a presence.
+const HEARERS: usize = 30;
+/// As the journal's.
+const ECHOES_KEPT: usize = 512;
 /// How long each size of group is tried.
 const SPAN: Duration = Duration::from_secs(3);
 
@@ -81,6 +86,23 @@ async fn measure(table: &mut Table, database: &'static str, url: String) {
             &format!("{} commits/s, p50 {:.2?}, p99 {:.2?}", per_second(row.commits, row.took), row.p50, row.p99),
         );
     }
+    writer.enter().await;
+    for batch in [1, 20, 200] {
+        let (plain, echoed) = writer.presences_for(batch, SPAN).await;
+        table.row(
+            &format!("{batch} presences a commit, {database}"),
+            &format!("p50 {:.2?}, p99 {:.2?}", median(&plain), late(&plain)),
+            &format!("with what {HEARERS} are to hear kept: p50 {:.2?}, p99 {:.2?}", median(&echoed), late(&echoed)),
+        );
+    }
+}
+
+fn median(sorted: &[Duration]) -> Duration {
+    sorted[sorted.len() / 2]
+}
+
+fn late(sorted: &[Duration]) -> Duration {
+    sorted[(sorted.len() * 99 / 100).min(sorted.len() - 1)]
 }
 
 /// A journal's writing end, by itself.
@@ -106,9 +128,42 @@ impl Writer {
     }
 
     async fn append(&mut self, facts: &[Fact]) {
+        self.append_with(facts, Marks::default()).await;
+    }
+
+    async fn append_with(&mut self, facts: &[Fact], marks: Marks<'_>) {
         let fence = Fence { service: SERVICE.into(), epoch: self.epoch, after: self.after, next: self.after + 1 };
-        self.store.append(&fence, facts, Marks::default()).await.expect("written");
+        self.store.append(&fence, facts, marks).await.expect("written");
         self.after += 1;
+    }
+
+    /// Somebody is in each room.
+    async fn enter(&mut self) {
+        let facts: Vec<Fact> = (0..ROOMS).map(entered).collect();
+        self.append(&facts).await;
+    }
+
+    /// Groups of presences by turns without and with their echoes, and how long each took; what was heard is let go as
+    /// the journal does.
+    async fn presences_for(&mut self, batch: usize, span: Duration) -> (Vec<Duration>, Vec<Duration>) {
+        let (mut plain, mut echoed, mut kept) = (Vec::new(), Vec::new(), 0);
+        let begun = Instant::now();
+        while begun.elapsed() < span {
+            let (facts, echoes): (Vec<Fact>, Vec<Echo>) = (0..batch).map(present).unzip();
+            let sent = Instant::now();
+            self.append(&facts).await;
+            plain.push(sent.elapsed());
+            let echoes: Vec<&Echo> = echoes.iter().collect();
+            kept += batch;
+            let heard = (kept >= ECHOES_KEPT).then_some(self.after);
+            kept = if heard.is_some() { 0 } else { kept };
+            let sent = Instant::now();
+            self.append_with(&facts, Marks { echoes: &echoes, heard, ..Marks::default() }).await;
+            echoed.push(sent.elapsed());
+        }
+        plain.sort();
+        echoed.sort();
+        (plain, echoed)
     }
 
     async fn commit_for(&mut self, database: &'static str, batch: usize, span: Duration) -> Row {
@@ -146,6 +201,32 @@ fn created(nth: usize) -> Fact {
         occupant_id_salt: "00112233445566778899aabbccddeeff".into(),
     };
     Fact { room, jid, record: Record::Created(Box::new(creation)) }
+}
+
+fn somebody() -> (Jid, Nick) {
+    (Jid::parse("olga@example.org/Gajim.1234").expect("a JID"), Nick::parse("Olga").expect("a nick"))
+}
+
+fn entered(nth: usize) -> Fact {
+    let ((room, jid), (who, nick)) = (room(nth), somebody());
+    let (role, at) = (Role::Moderator, Utc(1_700_000_000_000));
+    let entry = OccupantEntry { who, nick, role, presence_xml: "".into(), at };
+    Fact { room, jid, record: Record::Entered(Box::new(entry)) }
+}
+
+/// A changed presence, and what those inside are to hear of it.
+fn present(nth: usize) -> (Fact, Echo) {
+    let ((room, jid), (who, nick)) = (room(nth), somebody());
+    let presence_xml = "<show>away</show><status>at lunch, back in a while</status><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://gajim.org' ver='h1IEkYFpGRWXJpAOYgvsa0LGXb0='/>";
+    let from = jid.as_jid().as_str();
+    let stanza = format!(
+        "<presence from='{from}/Olga'>{presence_xml}<occupant-id xmlns='urn:xmpp:occupant-id:0' id='00112233445566778899aabbccddeeff'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/></x></presence>"
+    );
+    let to: Vec<Jid> =
+        (0..HEARERS).map(|nth| Jid::parse(&format!("nils{nth}@example.org/Gajim.{nth}")).expect("a JID")).collect();
+    let word = Outbound { stanza: Stanza::from_xml(&stanza).expect("a stanza"), to: Audience::Many(to.into()) };
+    let echo = Echo::of_word(jid.clone(), Seq(0), &word);
+    (Fact { room, jid, record: Record::Present { who, nick, presence_xml: presence_xml.into() } }, echo)
 }
 
 /// The nth message of all, as a client would send it.

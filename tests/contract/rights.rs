@@ -137,6 +137,8 @@ pub(crate) async fn what_is_handed_over_is_taken_up_with_all_that_came_along(pla
     assert_eq!(taken, Some(expected));
     twin.append(&fence(Epoch(3), 1), &[fact(Record::Unlocked)], Marks::default()).await.expect("the target's");
     assert!(twin.renew(SERVICE, "b", Epoch(3), 60_000).await.expect("answers"));
+    let late = store.hand_over(&TWIN_GETS_IT).await.expect("answers");
+    assert_eq!(late, Some(Epoch(2)), "also if the target has taken it up by the time the answer is asked for again");
 }
 
 pub(crate) async fn only_the_holder_hands_over(place: Arc<Place>) {

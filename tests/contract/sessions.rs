@@ -147,6 +147,7 @@ pub(crate) async fn ending_the_sessions_of_a_stopped_holder_frees_the_fence(plac
     let mut lock = held(&holder).await;
     if !place.is_postgres() {
         assert_eq!(twin.end_sessions("a", SERVICE).await.expect("answers"), 0, "there are none to end");
+        assert!(twin.sessions_of("a", SERVICE).await.expect("answers").is_empty());
         return;
     }
     let named = |node| {
@@ -155,6 +156,8 @@ pub(crate) async fn ending_the_sessions_of_a_stopped_holder_frees_the_fence(plac
         ))
     };
     assert_eq!(named("a"), "2", "the lease's and the lock's");
+    assert_eq!(twin.sessions_of("a", SERVICE).await.expect("answers").len(), 2);
+    assert!(twin.sessions_of("a", "other.example.org").await.expect("answers").is_empty());
     // As a holder does that is stopped between two statements.
     let mut stuck = sqlx::PgConnection::connect(&place.url()).await.expect("connects");
     let label = format!("SET application_name = 'tandem-muc a {SERVICE}'");

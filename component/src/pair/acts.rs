@@ -149,7 +149,9 @@ impl Driver {
 
     /// Nothing more is said from here on; this node stands by.
     fn uncrown(&mut self) {
-        let so_far = self.unfit().map_or(Ok(()), Err);
+        // A stream that the other's took the place of says nothing of the server.
+        let is_replaced = self.crown.as_ref().is_some_and(|crown| crown.reign.is_none());
+        let so_far = self.unfit().filter(|_| !is_replaced).map_or(Ok(()), Err);
         if let Some(crown) = self.crown.take() {
             crown.keeper.shut();
         }

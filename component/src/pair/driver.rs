@@ -23,6 +23,8 @@ use crate::stream::{Gatekeeper, Standby, StreamState};
 const ALONE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How often the engine sees time pass.
 const TICK: Duration = Duration::from_millis(50);
+/// How often the connection that has the session lock is looked at.
+const GUARD: Duration = Duration::from_millis(100);
 /// How long the first try of the stream may take.
 const FIRST_TRY: Duration = Duration::from_millis(300);
 /// How long the last lines of history may take.
@@ -59,6 +61,11 @@ pub(super) struct Driver {
     pub(super) last_gap_ms: Option<u64>,
     pub(super) paused: bool,
     pub(super) looking: Option<JoinHandle<()>>,
+    /// Something new is there that the look under way may have missed.
+    pub(super) is_nudged: bool,
+    /// The session lock is being looked at; and when it was last.
+    pub(super) guarding: Option<JoinHandle<()>>,
+    pub(super) guarded_at: Instant,
     pub(super) renewing: Option<JoinHandle<()>>,
     /// The duty row on its way to the database.
     pub(super) writing: Option<JoinHandle<()>>,
@@ -88,6 +95,7 @@ pub async fn run(setup: Setup, mut stop: watch::Receiver<bool>) {
                 driver.feed(Event::Stop).await;
             }
             _ = beat.tick() => driver.beat(),
+            () = setup.nudges.notified() => driver.nudged(),
             _ = tick.tick() => driver.tick().await,
         }
     }
@@ -116,6 +124,9 @@ impl Driver {
             last_gap_ms: None,
             paused: false,
             looking: None,
+            is_nudged: false,
+            guarding: None,
+            guarded_at: Instant::now(),
             renewing: None,
             writing: None,
             has_store: true,
@@ -146,7 +157,18 @@ impl Driver {
             crown.is_overdue = true;
             self.feed(Event::LeaseOverdue("the lease could not be renewed in time; words wait".into())).await;
         }
+        self.guard_lock();
         self.feed(Event::Tick).await;
+    }
+
+    /// A lock whose connection alone is gone is noticed before anybody makes much of it.
+    fn guard_lock(&mut self) {
+        if self.guarded_at.elapsed() < GUARD || !is_idle(self.guarding.as_ref()) {
+            return;
+        }
+        self.guarded_at = Instant::now();
+        let (lock, back) = (self.lock.clone(), self.back.clone());
+        self.guarding = Some(tokio::spawn(async move { watch_lock(&lock, &back).await }));
     }
 
     /// Writes and reads what is due; one look and one renewal at a time.
@@ -158,14 +180,23 @@ impl Driver {
             let renewal = keep::renew(self.setup.clone(), crown.nth, crown.lease.epoch, self.back.clone());
             self.renewing = Some(tokio::spawn(renewal));
         }
-        if !is_idle(self.looking.as_ref()) {
-            return;
+        if is_idle(self.looking.as_ref()) {
+            self.look();
         }
+    }
+
+    /// Looks though no beat is due; once more after the look under way, which may have missed what is new.
+    fn nudged(&mut self) {
+        self.is_nudged = !is_idle(self.looking.as_ref());
+        if !self.is_nudged {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
         self.looker.stand(self.duty(), self.paused);
         let (looker, unfit, back) = (self.looker.clone(), self.unfit(), self.back.clone());
-        let lock = self.lock.clone();
         self.looking = Some(tokio::spawn(async move {
-            watch_lock(&lock, &back).await;
             let looked = match looker.beat().await {
                 Ok(()) => looker.look(unfit).await,
                 Err(why) => Err(why),
@@ -250,6 +281,7 @@ impl Driver {
         match back {
             Back::Event(event) => self.feed(event).await,
             Back::Looked(look) => self.looked(look).await,
+            Back::Nudge => self.nudged(),
             Back::Lock(lock, look) => {
                 *self.lock.lock().await = Some(lock);
                 self.seeking = None;
@@ -282,6 +314,9 @@ impl Driver {
 
     async fn looked(&mut self, look: Result<Box<Look>, String>) {
         self.has_store = look.is_ok();
+        if self.is_nudged && look.is_ok() {
+            self.back.send(Back::Nudge).ok();
+        }
         match look {
             Ok(look) => {
                 let Look { sighting, loss, late } = *look;

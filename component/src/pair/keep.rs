@@ -16,6 +16,12 @@ use crate::store::{self, Acquired, Ask, Epoch, HandOver, Lease, SessionLock, Sto
 /// The pause before a hand-over whose answer was lost is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// The sessions of a process that ended are gone within this, which is many times what it takes.
+const DYING: Duration = Duration::from_millis(120);
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long a lock is left to its holder, who waits for it.
+const LEFT: Duration = Duration::from_millis(500);
+
 /// What comes back to the driver's loop.
 #[derive(Debug)]
 pub(super) enum Back {
@@ -23,6 +29,8 @@ pub(super) enum Back {
     Event(Event),
     /// A look, or why there was none.
     Looked(Result<Box<Look>, String>),
+    /// To look once more: the look before may have missed something.
+    Nudge,
     /// The session lock, with the look that came with it.
     Lock(SessionLock, Result<Box<Look>, String>),
     /// The lease, and when it was asked for.
@@ -42,19 +50,52 @@ pub(super) type LockBox = Arc<Mutex<Option<SessionLock>>>;
 
 pub(super) type BackTo = mpsc::UnboundedSender<Back>;
 
-/// Waits for the session lock.
+/// Waits for the session lock. One that a holder lost with its connection alone is left to it.
 pub(super) async fn seek_lock(looker: Looker, unfit: Option<String>, back: BackTo) {
     let store = &looker.setup.reign.store;
-    let _ = match store.wait_session_lock(&looker.setup.reign.stream.domain).await {
-        Ok(lock) => {
-            let look = looker.look(unfit).await.map(Box::new).map_err(|why| why.to_string());
-            back.send(Back::Lock(lock, look))
+    loop {
+        let lock = match store.wait_session_lock(&looker.setup.reign.stream.domain).await {
+            Ok(lock) => lock,
+            Err(why) => {
+                debug!(%why, "lease: the wait for the session lock ended");
+                let _ = back.send(Back::Event(Event::LockGone));
+                return;
+            }
+        };
+        let look = looker.look(unfit.clone()).await;
+        if let Ok(look) = &look
+            && let Some(holder) = lives(&looker, look).await
+        {
+            let domain = &looker.setup.reign.stream.domain;
+            info!(domain, holder, "lease: its holder has lost the session lock and lives; the lock is left to it");
+            drop(lock);
+            sleep(LEFT).await;
+            continue;
         }
-        Err(why) => {
-            debug!(%why, "lease: the wait for the session lock ended");
-            back.send(Back::Event(Event::LockGone))
+        let _ = back.send(Back::Lock(lock, look.map(Box::new).map_err(|why| why.to_string())));
+        return;
+    }
+}
+
+/// The other node that has the lease, if the database still has the sessions it had when its lock became free: those
+/// of a process that ended go with it.
+async fn lives(looker: &Looker, look: &Look) -> Option<String> {
+    let Setup { reign, terms, .. } = &*looker.setup;
+    let lease = look.sighting.lease.as_ref().filter(|lease| !lease.is_over)?;
+    let holder = lease.owner.clone().filter(|owner| *owner != terms.node)?;
+    let sessions = || reign.store.sessions_of(&holder, &reign.stream.domain);
+    let began = Instant::now();
+    let before = sessions().await.ok()?;
+    loop {
+        let now = sessions().await.ok()?;
+        if !before.iter().any(|session| now.contains(session)) {
+            return None;
         }
-    };
+        if began.elapsed() >= DYING {
+            return Some(holder);
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Asks for the lease.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_muc_core::pair::{Level, Standing, Terms};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::reign;
 use crate::stream::Gate;
@@ -39,6 +39,8 @@ pub struct Setup {
     pub card: Card,
     /// Where it reports how it fares.
     pub report: watch::Sender<Report>,
+    /// Tells it to look at the database now, not at the next beat.
+    pub nudges: Arc<Notify>,
 }
 
 /// What the other node, and operators, read of this one.

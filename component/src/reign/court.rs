@@ -46,7 +46,7 @@ impl Court {
         tasks.chain([self.dispatching.abort_handle()]).collect()
     }
 
-    pub(super) async fn rule(self, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn rule(self, mut orders: mpsc::UnboundedReceiver<Order>) {
         // One look for ghosts at a time, and none beyond the reign: the journal ends when nobody holds it any more.
         let mut sweeping = Guards(Vec::new());
         while let Some(order) = orders.recv().await {

@@ -127,7 +127,8 @@ enum Order {
 /// A reign under way; dropping it cuts it off.
 #[derive(Debug)]
 pub struct Reign {
-    orders: mpsc::Sender<Order>,
+    /// As many as the pair gives: none is lost, however long the one before takes.
+    orders: mpsc::UnboundedSender<Order>,
     stream: StreamHandle,
     running: tokio::task::JoinHandle<()>,
 }
@@ -135,7 +136,7 @@ pub struct Reign {
 impl Reign {
     /// Begins to serve; must be called inside a runtime.
     pub fn begin(setup: Arc<Setup>, grant: Grant, news: mpsc::UnboundedSender<News>) -> Reign {
-        let (orders, heard) = mpsc::channel(16);
+        let (orders, heard) = mpsc::unbounded_channel();
         let (task, stream) = task::Task::new(setup, grant, news);
         let running = tokio::spawn(task.run(heard));
         Reign { orders, stream, running }
@@ -150,7 +151,7 @@ impl Reign {
         async move {
             let frozen = async {
                 let (told, frozen) = oneshot::channel();
-                orders.send(Order::Freeze(told)).await.ok()?;
+                orders.send(Order::Freeze(told)).ok()?;
                 frozen.await.ok()
             };
             match timeout(patience, frozen).await {
@@ -163,12 +164,12 @@ impl Reign {
 
     /// Goes on after a freeze.
     pub fn thaw(&self) {
-        let _ = self.orders.try_send(Order::Thaw);
+        let _ = self.orders.send(Order::Thaw);
     }
 
     /// Looks for occupants who are gone.
     pub fn sweep(&self) {
-        let _ = self.orders.try_send(Order::Sweep);
+        let _ = self.orders.send(Order::Sweep);
     }
 
     /// The ends by which its health is seen; none before it has opened.
@@ -176,7 +177,7 @@ impl Reign {
         let orders = self.orders.clone();
         async move {
             let (told, vitals) = oneshot::channel();
-            orders.send(Order::Vitals(told)).await.ok()?;
+            orders.send(Order::Vitals(told)).ok()?;
             vitals.await.ok()
         }
     }
@@ -189,7 +190,7 @@ impl Reign {
     /// After a freeze and with the lease handed over in `epoch`: reads the stream to its end, gives what was not handled.
     pub async fn pass_on(self, epoch: Epoch) -> Vec<Inbound> {
         let (told, passed) = oneshot::channel();
-        if self.orders.send(Order::PassOn(epoch, told)).await.is_err() {
+        if self.orders.send(Order::PassOn(epoch, told)).is_err() {
             return Vec::new();
         }
         let passed = passed.await.unwrap_or_default();
@@ -201,7 +202,7 @@ impl Reign {
     pub async fn end(self) {
         let (told, ended) = oneshot::channel();
         let ending = async {
-            if self.orders.send(Order::End(told)).await.is_ok() {
+            if self.orders.send(Order::End(told)).is_ok() {
                 let _ = ended.await;
             }
         };

@@ -49,7 +49,7 @@ impl Task {
         (Task { setup, grant, news, stream: stream.clone(), inbound }, stream)
     }
 
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let watching = tokio::spawn(tell_stream(self.stream.state(), self.news.clone()));
         let _guards = Guards(vec![watching.abort_handle()]);
         let Some(welcome) = self.attached(&mut orders).await else {
@@ -82,7 +82,7 @@ impl Task {
     }
 
     /// Waits for the stream to attach; what is asked meanwhile is easily done, for nothing was begun.
-    async fn attached(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<Option<Welcome>> {
+    async fn attached(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<Option<Welcome>> {
         let mut state = self.stream.state();
         loop {
             tokio::select! {
@@ -105,7 +105,7 @@ impl Task {
     }
 
     /// Frozen before it opened: what comes in meanwhile waits, and goes on to the next reign.
-    async fn still(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<()> {
+    async fn still(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<()> {
         loop {
             match orders.recv().await? {
                 Order::PassOn(_, told) => {

@@ -76,6 +76,7 @@ pub(super) async fn run(
             secret_tag,
         },
         report: status.reports(),
+        nudges: status.nudges(),
         reign: Arc::new(reign),
     };
     let store = setup.reign.store.clone();

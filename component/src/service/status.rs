@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tandem_muc_core::pair::State;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::journal::Health;
@@ -30,6 +30,8 @@ pub struct DomainStatus {
     /// A silence longer than this is a hang: the store's longest answer and some time to spare.
     patience: Duration,
     reports: watch::Sender<Report>,
+    /// Has its driver look at the database at once.
+    nudge: Arc<Notify>,
     node: Arc<str>,
 }
 
@@ -41,6 +43,7 @@ impl Status {
             domain: service.domain.0.as_str().into(),
             patience: Duration::from_millis(config.store.answer_ms) + SPARE,
             reports: watch::Sender::new(Report::initial()),
+            nudge: Arc::default(),
             node: node.clone(),
         };
         Status { domains: config.services.iter().map(of).collect(), node, store: Arc::default() }
@@ -76,6 +79,16 @@ impl DomainStatus {
     /// Where its driver reports.
     pub(super) fn reports(&self) -> watch::Sender<Report> {
         self.reports.clone()
+    }
+
+    /// What its driver waits for beside its beats.
+    pub(super) fn nudges(&self) -> Arc<Notify> {
+        self.nudge.clone()
+    }
+
+    /// Has its driver look at the database at once: there is something new, an order perhaps.
+    pub fn nudge(&self) {
+        self.nudge.notify_one();
     }
 
     /// Says why it has not begun.

@@ -15,6 +15,8 @@ pub(super) struct Dialect {
     pub(super) version: &'static str,
     /// A SELECT of the settings that bear on what is promised: name and value, both as text.
     pub(super) settings: &'static str,
+    /// A SELECT of the numbers of the sessions that are called ?; none where sessions have no names.
+    pub(super) sessions: Option<&'static str>,
 }
 
 impl Dialect {
@@ -42,6 +44,7 @@ pub(super) const SQLITE: Dialect = Dialect {
     version: "SELECT 'SQLite ' || sqlite_version()",
     settings: "SELECT 'journal_mode', journal_mode FROM pragma_journal_mode
      UNION ALL SELECT 'synchronous', CAST(synchronous AS TEXT) FROM pragma_synchronous",
+    sessions: None,
 };
 
 /// PostgreSQL 12 and newer. `clock_timestamp()`, for `now()` stands still inside a transaction.
@@ -57,6 +60,10 @@ pub(super) const POSTGRES: Dialect = Dialect {
      UNION ALL SELECT 'free_connections', CAST(current_setting('max_connections')::bigint
      - current_setting('superuser_reserved_connections')::bigint
      - (SELECT COUNT(*) FROM pg_catalog.pg_stat_activity WHERE datid IS NOT NULL) AS TEXT)",
+    sessions: Some(
+        "SELECT CAST(pid AS BIGINT) FROM pg_catalog.pg_stat_activity
+         WHERE application_name = ? AND datname = current_database()",
+    ),
 };
 
 #[cfg(test)]

@@ -57,8 +57,9 @@ async fn run(session: &mut Session, handed: &HandOver<'_>) -> Result<Option<Epoc
         Ok(false) => {
             session.rollback(LEASE).await;
             let seen = lease::see(session, handed.name).await?;
+            // The target may have taken it up by now, in an epoch of its own.
             let is_done = seen.is_some_and(|seen| {
-                seen.owner.as_deref() == Some(handed.to) && seen.epoch == next && seen.fence_epoch == next
+                seen.owner.as_deref() == Some(handed.to) && seen.epoch >= next && seen.fence_epoch >= next
             });
             Ok(is_done.then_some(next))
         }

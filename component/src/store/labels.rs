@@ -2,6 +2,7 @@
 //! can end those of a holder that was stopped in the middle of a transaction.
 
 use super::error::StoreError;
+use super::session::Statement;
 use super::{SqlStore, key};
 
 /// PostgreSQL cuts names of sessions off after so many bytes.
@@ -20,6 +21,15 @@ impl SqlStore {
     pub async fn end_sessions(&self, node: &str, domain: &str) -> Result<u64, StoreError> {
         let label = label(node, domain);
         self.bounded(async { self.keeper().await?.end_sessions(&*self.engine, &label).await }).await
+    }
+
+    /// The sessions of `node` for `domain` that the database has now, by number. SQLite knows of none.
+    pub async fn sessions_of(&self, node: &str, domain: &str) -> Result<Vec<i64>, StoreError> {
+        let Some(statement) = self.engine.dialect().sessions else { return Ok(Vec::new()) };
+        let label = label(node, domain);
+        let listed = async { self.watcher().await?.fetch(Statement::on("sessions", statement), &[label.as_str().into()]).await };
+        let rows = self.bounded(listed).await?;
+        Ok(rows.into_iter().filter_map(|mut row| row.int().ok()).collect())
     }
 }
 

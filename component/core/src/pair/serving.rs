@@ -3,6 +3,9 @@
 use super::{Action, Duty, Event, Order, OrderKind, Pair, Reason, Unopened};
 use crate::time::Moment;
 
+/// What a node says of itself is of now when an order is as old as this: some beats.
+const LOOKED_BY_MS: u64 = 1_500;
+
 impl Pair {
     pub(super) fn serving(&mut self, now: Moment, event: &Event, epoch: i64, out: &mut Vec<Action>) {
         match event {
@@ -46,6 +49,9 @@ impl Pair {
     }
 
     pub(super) fn heed_order(&mut self, now: Moment, epoch: i64, unopened: Option<Unopened>, out: &mut Vec<Action>) {
+        if self.is_order_early() {
+            return;
+        }
         let Some(order) = self.next_order(0) else { return };
         match order.kind {
             OrderKind::Pause | OrderKind::Resume => out.push(Action::Answer(order.done("noted"))),
@@ -64,6 +70,22 @@ impl Pair {
                 self.heed_move(now, (epoch, unopened), order, out);
             }
         }
+    }
+
+    /// Whether the next order moves the domain to a twin that looks unfit, and is so young that this may be of a moment
+    /// ago: a node that has just given a domain away finds its stream anew, and says so at its next beat.
+    fn is_order_early(&self) -> bool {
+        let next = self.seen.orders.iter().find(|order| !self.heeded.contains(&order.id));
+        let is_move = |kind: OrderKind| match kind {
+            OrderKind::Fallback => !self.is_home(),
+            OrderKind::Failover | OrderKind::SwitchOver => true,
+            OrderKind::Pause | OrderKind::Resume | OrderKind::Recover | OrderKind::Sweep => false,
+        };
+        let is_young = next.is_some_and(|order| is_move(order.kind) && order.age_ms < LOOKED_BY_MS);
+        let says_unfit = self.seen.twin.as_ref().is_some_and(|twin| {
+            twin.unfit.is_some() && twin.silent_ms <= self.terms.patience_ms
+        });
+        is_young && says_unfit
     }
 
     fn heed_move(

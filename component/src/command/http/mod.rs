@@ -20,7 +20,7 @@ use tandem_muc_core::pair::OrderKind;
 
 use super::{Command, Desk, Refusal, Request, Terms};
 use crate::config::{BareDomain, Config, ConfigError};
-use crate::service::Status;
+use crate::service::{DomainStatus, Status};
 use crate::store::StoreError;
 use guard::Guard;
 
@@ -117,6 +117,8 @@ async fn orders(
         .map_err(|why| Refused(why.status(), format!("{}; an order has at most {BODY_MAX} bytes", why.body_text())))?;
     let (command, request) = order_of(&body, from).map_err(|why| Refused(StatusCode::BAD_REQUEST, why))?;
     let answer = door.desk()?.run(command, &request).await?;
+    // Where it is this node's to carry out, that need not wait for a beat.
+    door.status.domains().for_each(DomainStatus::nudge);
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 

@@ -87,6 +87,25 @@ fn orders_that_cannot_be_carried_out_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_twin_that_looks_unfit_for_a_moment_is_looked_at_again_before_a_move_is_refused() {
+    let unfit = |why: Option<&'static str>, age_ms: u64| {
+        move |sighting: &mut Sighting| {
+            sighting.twin = Some(TwinView { unfit: why.map(str::to_owned), ..fit_twin() });
+            sighting.orders = vec![order(OrderKind::Fallback, "o1", age_ms)];
+        }
+    };
+    let replaced = Some("stream: conflict");
+    let mut b = Node::serving("b");
+    b.later(2_000);
+    let done = b.sees_also(lease(Some("b"), 7, 3_000), unfit(replaced, 20));
+    assert_eq!(answer(&done), None, "its twin gave the domain away just now: {done:?}");
+    let done = b.clone().later(500).sees_also(lease(Some("b"), 7, 3_500), unfit(None, 520));
+    assert_eq!(done[0], Action::Freeze, "{done:?}");
+    let done = b.later(1_500).sees_also(lease(Some("b"), 7, 4_500), unfit(replaced, 1_520));
+    assert_eq!(refusal(&done), "node a could not serve: stream: conflict");
+}
+
+#[test]
 fn a_holder_that_heeds_no_orders_is_failed_over_by_force() {
     let mut b = Node::standing_by("b");
     let old = |sighting: &mut Sighting| sighting.orders.push(order(OrderKind::Failover, "o1", 5_100));
