@@ -13,25 +13,12 @@ from harness.waiting import until
 aioxmpp = module("aioxmpp", "python3-aioxmpp")
 
 from aioxmpp.errors import ErrorCondition  # noqa: E402
-from aioxmpp.forms import Boolean, Form, ListSingle, TextSingle  # noqa: E402
-from aioxmpp.muc import LeaveMode  # noqa: E402
+from aioxmpp.muc import ConfigurationForm, LeaveMode  # noqa: E402
 from harness.aioxmpp_client import AioxmppClient  # noqa: E402
 
 HALL = f"hall@{SERVICE}"
 JID = aioxmpp.JID.fromstr
 ENGLISH = aioxmpp.structs.LanguageTag.fromstr("en")
-
-
-class Configuration(Form):
-    """The fields of the configuration form that the stories fill in; the library checks their types."""
-
-    FORM_TYPE = "http://jabber.org/protocol/muc#roomconfig"
-    roomname = TextSingle(var="muc#roomconfig_roomname")
-    roomdesc = TextSingle(var="muc#roomconfig_roomdesc")
-    persistentroom = Boolean(var="muc#roomconfig_persistentroom")
-    membersonly = Boolean(var="muc#roomconfig_membersonly")
-    changesubject = Boolean(var="muc#roomconfig_changesubject")
-    whois = ListSingle(var="muc#roomconfig_whois")
 
 
 @pytest.fixture
@@ -141,14 +128,15 @@ def test_an_owner_configures_a_private_room(hall, aio, server):
     (carol,) = aio(server, "carol")
     own = carol.enter(f"den@{SERVICE}", "Carol")
     assert 201 in own.wait("enter").codes and own.room.me.affiliation == "owner"
-    form = Configuration.from_xso(carol.run(carol.muc.get_room_config(JID(f"den@{SERVICE}"))))
+    form = ConfigurationForm.from_xso(carol.run(carol.muc.get_room_config(JID(f"den@{SERVICE}"))))
     form.roomname.value, form.roomdesc.value = "The den", "For the tired"
     form.persistentroom.value = form.membersonly.value = form.changesubject.value = True
-    form.whois.value = "anyone"
+    form.whois.value, form.maxusers.value = "anyone", "30"
     carol.run(carol.muc.set_room_config(JID(f"den@{SERVICE}"), form.render_reply()))
     own.wait("topic")
-    again = Configuration.from_xso(carol.run(carol.muc.get_room_config(JID(f"den@{SERVICE}"))))
+    again = ConfigurationForm.from_xso(carol.run(carol.muc.get_room_config(JID(f"den@{SERVICE}"))))
     assert (again.roomname.value, again.roomdesc.value, again.whois.value) == ("The den", "For the tired", "anyone")
+    assert again.maxusers.value == "30" and {"10", "30", "none"} <= set(again.maxusers.options)
     assert again.membersonly.value and again.persistentroom.value
     # A members-only room where all know each other: the kind in which clients offer encryption.
     assert {"muc_membersonly", "muc_nonanonymous", "muc_persistent"} <= carol.features(f"den@{SERVICE}")

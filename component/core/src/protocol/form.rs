@@ -161,17 +161,17 @@ impl Form {
         self.push(type_, var, Some(label), options, values)
     }
 
+    /// The same with a list of numbers, or `none`, that is a suggestion: another value is taken too (XEP-0122 §3.2).
+    #[must_use]
+    pub fn number_or_none(self, var: &str, label: &str, choices: &[String], values: &[&str]) -> Form {
+        let options: Vec<(&str, &str)> = choices.iter().map(|choice| (choice.as_str(), choice.as_str())).collect();
+        self.push("list-single", var, Some(label), &options, values).open()
+    }
+
     /// The same with a list of values that are anybody's to make up (XEP-0122 §3.2).
     #[must_use]
-    pub fn open_list(mut self, var: &str, label: &str) -> Form {
-        let validate = el("validate", ns::VALIDATE).with_attr("datatype", "xs:string");
-        let field = el("field", ns::DATA)
-            .with_attr("var", var)
-            .with_attr("type", "list-multi")
-            .with_attr("label", label)
-            .with_child(validate.with_child(el("open", ns::VALIDATE)));
-        self.x.append_child(field);
-        self
+    pub fn open_list(self, var: &str, label: &str) -> Form {
+        self.push("list-multi", var, Some(label), &[], &[]).open()
     }
 
     /// The same with a field for a whole number that is not below zero (XEP-0122 §3.3).
@@ -207,6 +207,15 @@ impl Form {
             field.append_child(el("option", ns::DATA).with_attr("label", *label).with_text_child("value", value));
         }
         self.x.append_child(field);
+        self
+    }
+
+    /// The last field, open to values that are not among its options.
+    fn open(mut self) -> Form {
+        let validate = el("validate", ns::VALIDATE).with_attr("datatype", "xs:string");
+        if let Some(field) = self.x.children_mut().last() {
+            field.append_child(validate.with_child(el("open", ns::VALIDATE)));
+        }
         self
     }
 

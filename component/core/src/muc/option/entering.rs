@@ -64,8 +64,8 @@ pub(super) const SECRET: RoomOption = RoomOption {
 pub(super) const OCCUPANTS: RoomOption = RoomOption {
     key: "occupants",
     field: "muc#roomconfig_maxusers",
-    label: "Most occupants (a number, or none)",
-    look: Look::Text,
+    label: "Most occupants",
+    look: Look::Most(|bounds| bounds.occupants_max),
     show: |config, _| text(&config.occupants_max.map_or_else(|| "none".to_owned(), |max| max.to_string())),
     take: |asked, config| {
         let max = asked.bounds.occupants_max;

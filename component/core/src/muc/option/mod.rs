@@ -15,6 +15,8 @@ mod keeping;
 mod seeing;
 mod speaking;
 
+use std::collections::BTreeSet;
+
 use super::RoomConfig;
 use crate::protocol::form::{Form, Submitted};
 pub use asked::Asked;
@@ -49,6 +51,8 @@ pub enum Look {
     Private,
     /// A whole number that is not below zero (XEP-0122).
     Whole,
+    /// A number up to what the operator allows, or `none`: round ones to choose from, any other is taken too.
+    Most(fn(&Bounds) -> u32),
     /// Yes or no.
     Switch,
     /// One of these.
@@ -196,6 +200,7 @@ impl RoomOption {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         match self.look {
             Look::Whole => form.whole_number(var, self.label, &values),
+            Look::Most(max) => form.number_or_none(var, self.label, &round_numbers(max(bounds), &values), &values),
             Look::One(_) | Look::Any(_) => form.list(self.look.type_(), var, self.label, self.look.choices(), &values),
             Look::Text | Look::Private | Look::Switch => form.field(self.look.type_(), var, self.label, &values),
         }
@@ -208,7 +213,7 @@ impl Look {
             Look::Text | Look::Whole => "text-single",
             Look::Private => "text-private",
             Look::Switch => "boolean",
-            Look::One(_) => "list-single",
+            Look::One(_) | Look::Most(_) => "list-single",
             Look::Any(_) => "list-multi",
         }
     }
@@ -218,9 +223,17 @@ impl Look {
         match self {
             Look::One(choices) | Look::Any(choices) => choices,
             Look::Switch => &[("1", "yes"), ("0", "no")],
-            Look::Text | Look::Private | Look::Whole => &[],
+            Look::Text | Look::Private | Look::Whole | Look::Most(_) => &[],
         }
     }
+}
+
+/// Numbers to choose from up to `max`, with the one that is set; `none` comes last.
+fn round_numbers(max: u32, set: &[&str]) -> Vec<String> {
+    const STEPS: [u32; 9] = [10, 20, 30, 50, 100, 200, 500, 1_000, 5_000];
+    let set = set.iter().filter_map(|value| value.parse().ok());
+    let numbers: BTreeSet<u32> = STEPS.into_iter().filter(|step| *step < max).chain([max]).chain(set).collect();
+    numbers.iter().map(u32::to_string).chain(["none".to_owned()]).collect()
 }
 
 /// One value that is a text.
@@ -240,8 +253,6 @@ fn switch(is: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     const BOUNDS: Bounds =
