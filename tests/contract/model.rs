@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tandem_muc_core::muc::Affiliation;
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{Message, MessageKind, Record, RoomId, RoomImage, Seq};
+use tandem_muc_core::record::{HatChange, Message, MessageKind, Record, RoomId, RoomImage, Seq};
 
 /// The rooms there are, by JID, and all that was ever archived in them.
 #[derive(Clone, Default)]
@@ -46,6 +46,8 @@ impl Model {
                     occupants: Vec::new(),
                     history: Vec::new(),
                     avatars: Arc::new([]),
+                    hats: Vec::new(),
+                    hat_wearers: Vec::new(),
                     tombstone: None,
                 };
                 self.rooms.insert(jid.clone(), (image, Vec::new()));
@@ -117,7 +119,26 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
         Record::VcardSet(card) => {
             image.avatars = card.as_ref().map_or_else(|| Arc::new([]) as Arc<[String]>, |card| card.avatars.clone());
         }
+        Record::Hat(HatChange::Made(hat)) => {
+            image.hats.retain(|known| known.uri != hat.uri);
+            image.hats.push(hat.clone());
+            image.hats.sort_by(|one, other| one.uri.cmp(&other.uri));
+        }
+        Record::Hat(HatChange::Destroyed { uri }) => {
+            image.hats.retain(|known| known.uri != *uri);
+            image.hat_wearers.retain(|(_, worn)| worn != uri);
+        }
+        Record::Hat(HatChange::PutOn { who, uri }) => {
+            image.hat_wearers.retain(|known| *known != (who.clone(), uri.clone()));
+            image.hat_wearers.push((who.clone(), uri.clone()));
+            image.hat_wearers.sort();
+        }
+        Record::Hat(HatChange::TakenOff { who, uri }) => {
+            image.hat_wearers.retain(|known| *known != (who.clone(), uri.clone()));
+        }
         Record::Destroyed(tombstone) => {
+            image.hats.clear();
+            image.hat_wearers.clear();
             image.avatars = Arc::new([]);
             image.tombstone = Some(tombstone.clone());
             image.is_locked = false;

@@ -7,8 +7,8 @@ use tandem_muc_core::muc::{Affiliation, Role, RoomConfig};
 use tandem_muc_core::name::{BareJid, Jid, Nick};
 use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::record::{
-    AffiliationEntry, Creation, Leaving, Message, MessageKind, OccupantEntry, Record, Retraction, RoomId, RoomImage,
-    Seq, Tombstone,
+    AffiliationEntry, Creation, Hat, HatChange, Leaving, Message, MessageKind, OccupantEntry, Record, Retraction,
+    RoomId, RoomImage, Seq, Tombstone,
 };
 use tandem_muc_core::room::{Found, Search};
 use tandem_muc_core::time::Utc;
@@ -106,6 +106,15 @@ fn card(inside: Option<(&str, &[&str])>) -> Record {
     }))
 }
 
+fn made(uri: &str, title: &str, hue: Option<&str>) -> Record {
+    let lang = hue.map(|_| "en".to_owned());
+    Record::Hat(HatChange::Made(Hat { uri: uri.into(), title: title.into(), hue: hue.map(str::to_owned), lang }))
+}
+
+fn put_on(who: &str, uri: &str) -> Record {
+    Record::Hat(HatChange::PutOn { who: bare(who), uri: uri.into() })
+}
+
 pub(crate) async fn load(store: &SqlStore, room: &BareJid) -> Option<RoomImage> {
     store.load_room(SERVICE, room, HistoryWanted::UpTo(u32::MAX)).await.expect("readable")
 }
@@ -145,6 +154,15 @@ pub(crate) async fn every_record_comes_back_in_the_image(place: Arc<Place>) {
         card(Some(("<FN>The Hall</FN>", &["a1b2", "c3d4"]))),
         card(None),
         card(Some(("<FN>Hall\u{1f984}</FN>", &["e5"]))),
+        made("urn:x:host", "Host", Some("327.25")),
+        made("urn:x:Host", "x", None),
+        put_on("mia@example.org", "urn:x:host"),
+        put_on("mia@example.org", "urn:x:host"),
+        put_on("olga@example.org", "urn:x:host"),
+        put_on("olga@example.org", "urn:x:Host"),
+        made("urn:x:host", "H\u{f6}st", None),
+        Record::Hat(HatChange::TakenOff { who: bare("mia@example.org"), uri: "urn:x:host".into() }),
+        Record::Hat(HatChange::Destroyed { uri: "urn:x:Host".into() }),
         Record::Destroyed(Tombstone {
             at: Utc(900),
             alternate: Some(bare("new@conference.example.org")),
@@ -176,11 +194,12 @@ impl Chance {
 fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
     const NICKS: [&str; 4] = ["Olga", "OLGA", "Mia", "Nils\u{1f984} "];
     const USERS: [&str; 3] = ["olga@example.org", "mia@example.org", "example.com"];
+    const HATS: [&str; 2] = ["urn:x:host", "urn:x:HOST"];
     const SESSIONS: [&str; 3] = ["olga@example.org/Phone", "olga@example.org/phone", "mia@example.org/x y"];
     let at = i64::try_from(chance.below(1_000)).expect("fits");
     let a_nick = NICKS[chance.below(4)];
     let session = SESSIONS[chance.below(3)];
-    match chance.below(14) {
+    match chance.below(18) {
         0 => Record::Configured(Box::new(RoomConfig {
             history_max: u32::try_from(chance.below(5)).expect("fits"),
             is_public: chance.below(2) == 0,
@@ -199,6 +218,10 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
         8 => Record::RoleSet { nick: nick(a_nick), role: Role::Visitor },
         9 => retracted(i64::try_from(chance.below(12)).expect("fits"), USERS[chance.below(2)]),
         13 => card((at % 3 > 0).then_some(("<FN>Hall</FN>", &[a_nick.trim()]))),
+        14 => made(HATS[chance.below(2)], a_nick, None),
+        15 => put_on(USERS[chance.below(2)], HATS[chance.below(2)]),
+        16 => Record::Hat(HatChange::TakenOff { who: bare(USERS[chance.below(2)]), uri: HATS[chance.below(2)].into() }),
+        17 => Record::Hat(HatChange::Destroyed { uri: HATS[chance.below(2)].into() }),
         kind => {
             *seq += 1;
             let message = if kind == 10 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };

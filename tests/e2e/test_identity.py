@@ -1,4 +1,5 @@
-"""How rooms and the service show themselves (XEP-0486, XEP-0054, XEP-0153), asked by real clients through real servers."""
+"""How rooms, their people and the service show themselves - vCards and pictures (XEP-0486, XEP-0054, XEP-0153), hats by
+ad-hoc commands (XEP-0317, XEP-0050) - asked by real clients through real servers."""
 
 import base64
 import hashlib
@@ -95,3 +96,80 @@ def test_the_service_shows_itself(server, node, people, tmp_path):
     with pytest.raises(Refused) as refused:
         alice.ask("set", SERVICE, "<vCard xmlns='vcard-temp'><FN>Mine</FN></vCard>")
     assert refused.value.condition == "forbidden"
+
+
+HATS, COMMANDS = "urn:xmpp:hats:commands", "http://jabber.org/protocol/commands"
+
+
+def run_command(client, name: str, values: dict[str, str]):
+    """A command as slixmpp runs it: it fetches the form, fills it in and sends it back in the session it was given."""
+
+    async def run(stream):
+        stream.register_plugin("xep_0050")
+        node = f"{HATS}:{name}"
+        answer = await stream["xep_0050"].send_command(HALL, node)
+        command = answer["command"]
+        if command["status"] == "completed":
+            return command
+        assert command["status"] == "executing" and command["actions"] == {"complete"}
+        form = command["form"]
+        assert form["title"] and form["instructions"]
+        form["type"] = "submit"
+        form["values"] = values
+        answer = await stream["xep_0050"].send_command(HALL, node, action="complete", payload=form.xml, sessionid=command["sessionid"])
+        return answer["command"]
+
+    return client.ask_slixmpp(run)
+
+
+def worn(heard) -> dict[str, str]:
+    return {hat.get("uri"): hat.get("title") for hat in heard.xml.iterfind("{urn:xmpp:hats:0}hats/{urn:xmpp:hats:0}hat")}
+
+
+def commands_for(client) -> set[str]:
+    async def ask(stream):
+        stream.register_plugin("xep_0050")
+        return await stream["xep_0050"].get_commands(HALL)
+
+    return {node.removeprefix(f"{HATS}:") for _, node, _ in client.ask_slixmpp(ask)["disco_items"]["items"]}
+
+
+def test_hats_are_made_put_on_and_seen(server, node, people):
+    component = node(server)
+    alice, bob, carol = people(server, "alice", "bob", "carol")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
+    bob.enter("hall", "Bob")
+    assert {"urn:xmpp:hats:0", COMMANDS} <= bob.disco_info(HALL)[1]
+    assert commands_for(alice) == {"list", "list-assigned", "create", "destroy", "assign", "unassign"}
+    assert commands_for(bob) == {"list"} and commands_for(carol) == set()
+
+    made = run_command(alice, "create", {"hats#title": "Host", "hats#uri": "urn:example:host"})
+    assert made["status"] == "completed"
+    since = bob.now
+    run_command(alice, "assign", {"hats#jid": bob.jid, "hats#uri": "urn:example:host"})
+    assert worn(bob.sees("hall", "Bob", since=since)) == {"urn:example:host": "Host"}
+    rows = run_command(alice, "list-assigned", {}).xml.iter(f"{DATA}item")
+    assert [{f.get("var"): f.findtext(f"{DATA}value") for f in row} for row in rows] == [
+        {"hats#jid": bob.jid, "hats#title": "Host", "hats#uri": "urn:example:host"}
+    ]
+
+    # A crash in the middle of a command: the form that lies open is good still, and the hat is on still.
+    async def begin(stream):
+        return (await stream["xep_0050"].send_command(HALL, f"{HATS}:create"))["command"]
+
+    open_form = alice.ask_slixmpp(begin)
+    component.kill9()
+    component.start()
+    since = carol.now
+    entry = carol.enter("hall", "Carol")
+    assert [worn(s) for s in entry.others if s.nick == "Bob"] == [{"urn:example:host": "Host"}]
+    fields = "".join(
+        f"<field var='{var}'><value>{value}</value></field>" for var, value in {"hats#title": "Guest", "hats#uri": "urn:example:guest"}.items()
+    )
+    session = open_form["sessionid"]
+    done = alice.ask(
+        "set", HALL, f"<command xmlns='{COMMANDS}' node='{HATS}:create' sessionid='{session}'><x xmlns='jabber:x:data' type='submit'>{fields}</x></command>"
+    )
+    assert done.xml.find(f"{{{COMMANDS}}}command").get("status") == "completed"
+    run_command(alice, "destroy", {"hats#uri": "urn:example:host"})
+    assert worn(carol.sees("hall", "Bob", lambda s: not worn(s), since=since)) == {}

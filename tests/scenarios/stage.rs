@@ -560,6 +560,7 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
             "nick_chars_max" => rules.nick_chars_max = small(number()?)? as usize,
             "tombstone_ms" => rules.tombstone_ms = number()?.cast_signed(),
             "vcard_bytes_max" => rules.identity.vcard_bytes_max = small(number()?)? as usize,
+            "hats_max" => rules.identity.hats_max = small(number()?)?,
             "lock_ms" => rules.lock_ms = number()?,
             other => {
                 defaults.insert(other.to_owned(), json);

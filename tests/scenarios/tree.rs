@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 32] = [
+const SHORT: [(&str, &str); 33] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -35,6 +35,7 @@ const SHORT: [(&str, &str); 32] = [
     ("#vcard", ns::VCARD),
     ("#vcardx", ns::VCARD_UPDATE),
     ("#hats", ns::HATS),
+    ("#commands", ns::COMMANDS),
     ("#address", ns::ADDRESS),
     ("#client", ns::CLIENT),
     ("#stanzas", ns::STANZAS),

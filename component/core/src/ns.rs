@@ -59,8 +59,12 @@ pub const CHATSTATES: &str = "http://jabber.org/protocol/chatstates";
 pub const VCARD: &str = "vcard-temp";
 /// What the picture in a vCard is announced by (XEP-0153).
 pub const VCARD_UPDATE: &str = "vcard-temp:x:update";
+/// Ad-hoc commands (XEP-0050), also the node under which they are listed.
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// Hats (XEP-0317).
 pub const HATS: &str = "urn:xmpp:hats:0";
+/// Form type of the commands about hats (XEP-0317).
+pub const HATS_COMMANDS: &str = "urn:xmpp:hats:commands";
 /// Extended stanza addressing (XEP-0033), used in history by old clients.
 pub const ADDRESS: &str = "http://jabber.org/protocol/address";
 /// Publish-subscribe (XEP-0060), here of the account (XEP-0163).

@@ -78,10 +78,51 @@ pub enum Record {
     },
     /// The room's vCard was set, or taken away.
     VcardSet(Option<Arc<Vcard>>),
+    /// A hat was made, changed or destroyed, put on or taken off (XEP-0317).
+    Hat(HatChange),
     /// The room was destroyed; its occupants and affiliations go, the JID stays reserved for a time (§10.9).
     Destroyed(Tombstone),
     /// A temporary room's last occupant left: nothing of it remains.
     Vanished,
+}
+
+/// A name a room gives to users, seen in their presence (XEP-0317).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hat {
+    /// Which it is.
+    pub uri: String,
+    /// What people see.
+    pub title: String,
+    /// The colour people see it in, as an angle in degrees, as its maker wrote it.
+    pub hue: Option<String>,
+    /// The language of the title.
+    pub lang: Option<String>,
+}
+
+/// What happened to a hat.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HatChange {
+    /// It came to be, or the one of its URI became this one.
+    Made(Hat),
+    /// It is gone, whoever wore it.
+    Destroyed {
+        /// Which.
+        uri: String,
+    },
+    /// Somebody wears it.
+    PutOn {
+        /// Who.
+        who: BareJid,
+        /// Which.
+        uri: String,
+    },
+    /// Somebody wears it no longer.
+    TakenOff {
+        /// Who.
+        who: BareJid,
+        /// Which.
+        uri: String,
+    },
 }
 
 /// How a room came to be.
@@ -254,6 +295,10 @@ pub struct RoomImage {
     pub history: Vec<Arc<Message>>,
     /// The hashes of the picture in its vCard; the card itself is looked up when it is asked for.
     pub avatars: Arc<[String]>,
+    /// Its hats, by URI.
+    pub hats: Vec<Hat>,
+    /// Who wears which hat, by user and URI.
+    pub hat_wearers: Vec<(BareJid, String)>,
     /// What remains, if it was destroyed.
     pub tombstone: Option<Tombstone>,
 }

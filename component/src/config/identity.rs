@@ -9,6 +9,7 @@ use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::room;
 use tandem_muc_core::stanza::write_element;
 
+use super::Limits;
 use super::value::maybe;
 
 /// `[service.identity]`
@@ -53,8 +54,9 @@ impl FromStr for Picture {
 
 impl Identity {
     /// As rooms and service know it.
-    pub(super) fn to_core(&self, vcard_bytes_max: usize) -> room::Identity {
-        let mut identity = room::Identity { vcard_bytes_max, ..room::Identity::default() };
+    pub(super) fn to_core(&self, limits: &Limits) -> room::Identity {
+        let (vcard_bytes_max, hats_max) = (limits.vcard_bytes, limits.hats);
+        let mut identity = room::Identity { vcard_bytes_max, hats_max, ..room::Identity::default() };
         identity.vcard_xml = self.vcard_xml().map(Into::into);
         if let Some(name) = &self.name {
             identity.name = name.as_str().into();

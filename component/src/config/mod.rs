@@ -185,6 +185,9 @@ pub struct Limits {
     /// Bytes of one room's vCard as XML.
     #[serde(deserialize_with = "any")]
     pub vcard_bytes: usize,
+    /// Hats one room may have.
+    #[serde(deserialize_with = "any")]
+    pub hats: u32,
     /// Bytes of one stanza.
     #[serde(deserialize_with = "any")]
     pub stanza_bytes: usize,
@@ -312,6 +315,7 @@ impl Default for Limits {
             body_bytes: 65_536,
             nick_chars: 128,
             vcard_bytes: 98_304,
+            hats: 50,
             stanza_bytes: 262_144,
             stanza_depth: 64,
             tombstone_days: 30,
@@ -411,7 +415,7 @@ impl Service {
             nick_chars_max: limits.nick_chars,
             tombstone_ms: i64::from(limits.tombstone_days) * 86_400_000,
             lock_ms: u64::from(limits.lock_minutes) * 60_000,
-            identity: self.identity.to_core(limits.vcard_bytes),
+            identity: self.identity.to_core(limits),
         }
     }
 }

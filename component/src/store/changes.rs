@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tandem_muc_core::muc::Affiliation;
-use tandem_muc_core::record::{Message, MessageKind, Record, Retraction, RoomId, Seq, Tombstone};
+use tandem_muc_core::record::{HatChange, Message, MessageKind, Record, Retraction, RoomId, Seq, Tombstone};
 use tandem_muc_core::time::Utc;
 
 use super::connection::Value;
 use super::error::StoreError;
 use super::messages::Unwritten;
 use super::session::Statement;
-use super::{Fact, affiliations, key, messages, occupants, rooms, vcards};
+use super::{Fact, affiliations, hats, key, messages, occupants, rooms, vcards};
 
 /// Facts in one group at most; the order in which sessions came is counted within it.
 const GROUP_BITS: u32 = 20;
@@ -109,6 +109,7 @@ impl<'a> Changes<'a> {
                 for_new: None,
             }),
             Record::VcardSet(None) => self.any(vcards::CLEAR, vec![room.0.into()]),
+            Record::Hat(change) => self.hat(room, change),
             Record::Destroyed(tombstone) => self.destroyed(room, tombstone),
             Record::Vanished => {
                 self.empty(room);
@@ -176,6 +177,30 @@ impl<'a> Changes<'a> {
         self.any(messages::EXPIRE, vec![room.0.into(), upto.0.into(), before.0.into()]);
     }
 
+    fn hat(&mut self, room: RoomId, change: &'a HatChange) {
+        match change {
+            HatChange::Made(hat) => self.rows.push(Change::UpdateOrInsert {
+                update: hats::UPDATE,
+                insert: hats::INSERT,
+                values: hats::values(room, hat),
+                for_new: None,
+            }),
+            HatChange::Destroyed { uri } => {
+                self.any(hats::REMOVE, vec![room.0.into(), key::of_text(uri).into()]);
+                self.any(hats::REMOVE_WORN, vec![room.0.into(), key::of_text(uri).into()]);
+            }
+            HatChange::PutOn { who, uri } => self.rows.push(Change::UpdateOrInsert {
+                update: hats::UPDATE_WORN,
+                insert: hats::INSERT_WORN,
+                values: hats::worn_values(room, who, uri),
+                for_new: None,
+            }),
+            HatChange::TakenOff { who, uri } => {
+                self.any(hats::TAKE_OFF, vec![room.0.into(), key::of_bare(who).into(), key::of_text(uri).into()]);
+            }
+        }
+    }
+
     fn count(&mut self, room: RoomId, seq: i64) {
         let highest = self.counts.entry(room).or_insert(seq);
         *highest = seq.max(*highest);
@@ -195,7 +220,9 @@ impl<'a> Changes<'a> {
     fn empty(&mut self, room: RoomId) {
         self.people_change(room);
         self.messages.retain(|of| of.room != room);
-        for clear in [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR, vcards::CLEAR] {
+        for clear in
+            [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR, vcards::CLEAR, hats::CLEAR, hats::CLEAR_WORN]
+        {
             self.any(clear, vec![room.0.into()]);
         }
     }

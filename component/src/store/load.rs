@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{Message, RoomId, RoomImage};
+use tandem_muc_core::record::{Hat, Message, RoomId, RoomImage};
 
 use super::connection::Row;
 use super::error::StoreError;
 use super::rooms::RoomRow;
 use super::session::{Session, Statement};
-use super::{affiliations, key, messages, occupants, rooms};
+use super::{affiliations, hats, key, messages, occupants, rooms};
 
 /// How much of what was said comes with a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,13 @@ pub(super) async fn room(
     let mut affiliations = all(session, affiliations::LOAD, row.id, name, affiliations::read).await?;
     affiliations.sort_by(|one, other| one.who.cmp(&other.who));
     let occupants = all(session, occupants::LOAD, row.id, name, occupants::read).await?;
+    let (mut made, mut worn) = (Vec::new(), Vec::new());
+    if row.has_hats {
+        made = all(session, hats::LOAD, row.id, name, hats::read).await?;
+        worn = all(session, hats::LOAD_WORN, row.id, name, hats::read_worn).await?;
+        made.sort_by(|one: &Hat, other| one.uri.cmp(&other.uri));
+        worn.sort();
+    }
     let history = match wanted {
         HistoryWanted::Nothing => Vec::new(),
         HistoryWanted::UpTo(at_most) => history(session, row.id, name, at_most.min(row.config.history_max)).await?,
@@ -50,6 +57,8 @@ pub(super) async fn room(
         occupants,
         history,
         avatars: row.avatars,
+        hats: made,
+        hat_wearers: worn,
         tombstone: row.tombstone,
     }))
 }

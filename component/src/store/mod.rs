@@ -3,7 +3,7 @@
 //!
 //! [`SqlStore`] is the seam: few, coarse calls, each bounded in time, each error named after what the caller does
 //! next. A file is a table (`rooms`, `affiliations`, `occupants`, `messages`, `echoes`, `lease`, `node`, `orders`, `events`,
-//! `passed`, `identity`, `vcards`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
+//! `passed`, `identity`, `vcards`, `hats`), an act (`append`, `load`, `listing`, `locals`, `acquire`, `hand_over`, `migrate`) or an
 //! engine (`sqlite`, `postgres`); `connection` says what an engine has to bring. The calls of the pair stand in their
 //! files.
 
@@ -30,6 +30,7 @@ mod echoes;
 mod error;
 mod events;
 mod hand_over;
+mod hats;
 mod hints;
 mod identity;
 mod key;
@@ -147,7 +148,7 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     /// The schema this program reads and writes.
-    pub const SCHEMA: u32 = 4;
+    pub const SCHEMA: u32 = 5;
 
     /// Connects and looks whether the database can be written; does not migrate.
     pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {

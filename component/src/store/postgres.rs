@@ -132,6 +132,7 @@ impl Engine for PostgresEngine {
             (2, include_str!("../../../schema/postgres/0002_pair.sql")),
             (3, include_str!("../../../schema/postgres/0003_echoes.sql")),
             (4, include_str!("../../../schema/postgres/0004_vcard.sql")),
+            (5, include_str!("../../../schema/postgres/0005_hats.sql")),
         ]
     }
 

@@ -56,7 +56,9 @@ pub(super) const LOAD: Statement = Statement::on(
     TABLE,
     "SELECT room_id, state_txt, config_txt, occupant_salt, created_ms, last_seq,
      (SELECT MAX(m.seq) FROM muc_message m WHERE m.room_id = muc_room.room_id), gone_ms, gone_until_ms, gone_to_txt,
-     gone_reason_txt, (SELECT v.avatars_txt FROM muc_vcard v WHERE v.room_id = muc_room.room_id), subject_seq, subject_id, subject_ms, subject_by_txt, subject_nick_txt, subject_origin,
+     gone_reason_txt, (SELECT v.avatars_txt FROM muc_vcard v WHERE v.room_id = muc_room.room_id),
+     (SELECT COUNT(*) FROM muc_hat h WHERE h.room_id = muc_room.room_id)
+     + (SELECT COUNT(*) FROM muc_hat_worn w WHERE w.room_id = muc_room.room_id), subject_seq, subject_id, subject_ms, subject_by_txt, subject_nick_txt, subject_origin,
      subject_txt, subject_xml, subject_archived FROM muc_room WHERE name_hash = ? AND service_txt = ?",
 );
 
@@ -138,6 +140,7 @@ pub(super) struct RoomRow {
     pub(super) tombstone: Option<Tombstone>,
     pub(super) subject: Option<Arc<Message>>,
     pub(super) avatars: Arc<[String]>,
+    pub(super) has_hats: bool,
 }
 
 impl RoomRow {
@@ -158,8 +161,9 @@ impl RoomRow {
         };
         let tombstone = read_tombstone(&mut row, is_destroyed)?;
         let avatars = vcards::avatars(row.maybe_text()?);
+        let has_hats = row.int()? > 0;
         let subject = read_subject(&mut row)?.map(Arc::new);
-        Ok(RoomRow { id, is_locked, config, salt, created_at, last_seq, tombstone, subject, avatars })
+        Ok(RoomRow { id, is_locked, config, salt, created_at, last_seq, tombstone, subject, avatars, has_hats })
     }
 }
 

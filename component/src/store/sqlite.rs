@@ -147,6 +147,7 @@ impl Engine for SqliteEngine {
             (2, include_str!("../../../schema/sqlite/0002_pair.sql")),
             (3, include_str!("../../../schema/sqlite/0003_echoes.sql")),
             (4, include_str!("../../../schema/sqlite/0004_vcard.sql")),
+            (5, include_str!("../../../schema/sqlite/0005_hats.sql")),
         ]
     }
 

@@ -129,6 +129,70 @@ impl Form {
         self
     }
 
+    /// The same with instructions, which come before the fields and after the title.
+    #[must_use]
+    pub fn instructed(mut self, instructions: &str) -> Form {
+        let nodes = self.x.take_nodes();
+        let (title, fields): (Vec<_>, Vec<_>) =
+            nodes.into_iter().partition(|node| node.as_element().is_some_and(|child| child.is("title", ns::DATA)));
+        for node in title {
+            self.x.append_node(node);
+        }
+        self.x.append_child(el("instructions", ns::DATA).with_text(instructions));
+        for node in fields {
+            self.x.append_node(node);
+        }
+        self
+    }
+
+    /// The same with the head of a table: name, type and label of each column (XEP-0004 §3.4).
+    #[must_use]
+    pub fn reported(mut self, columns: &[(&str, &str, &str)]) -> Form {
+        let mut reported = el("reported", ns::DATA);
+        for (var, type_, label) in columns {
+            let field = el("field", ns::DATA).with_attr("var", *var).with_attr("type", *type_);
+            reported.append_child(field.with_attr("label", *label));
+        }
+        self.x.append_child(reported);
+        self
+    }
+
+    /// The same with a row of the table: the columns it has a value for.
+    #[must_use]
+    pub fn row(mut self, cells: &[(&str, &str)]) -> Form {
+        let mut item = el("item", ns::DATA);
+        for (var, value) in cells {
+            item.append_child(el("field", ns::DATA).with_attr("var", *var).with_text_child("value", value));
+        }
+        self.x.append_child(item);
+        self
+    }
+
+    /// The same with a field that is asked for, with what there is to choose from and what it holds.
+    #[must_use]
+    pub fn asking(
+        mut self,
+        type_: &'static str,
+        var: &str,
+        label: &str,
+        options: &[(&str, &str)],
+        values: &[&str],
+        is_required: bool,
+    ) -> Form {
+        let mut field = el("field", ns::DATA).with_attr("var", var).with_attr("type", type_).with_attr("label", label);
+        if is_required {
+            field.append_child(el("required", ns::DATA));
+        }
+        for value in values {
+            field.append_child(el("value", ns::DATA).with_text(value));
+        }
+        for (value, label) in options {
+            field.append_child(el("option", ns::DATA).with_attr("label", *label).with_text_child("value", value));
+        }
+        self.x.append_child(field);
+        self
+    }
+
     /// The same with a field that is not shown.
     #[must_use]
     pub fn hidden(self, var: &str, value: &str) -> Form {

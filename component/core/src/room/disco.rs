@@ -21,7 +21,7 @@ impl Room {
         let node = query.attr("node");
         let info = match node {
             Some(ns::X_ROOMUSER_ITEM) => self.reserved_nick_info(ask),
-            Some(node) if !self.is_no_node(node) => return Err(Refusal::NoSuchNode),
+            Some(node) if !self.is_no_node(node) => self.command_node_info(node).ok_or(Refusal::NoSuchNode)?,
             Some(_) | None => self.info(node, turn.now.utc),
         };
         turn.answer(ask.result(Some(info.into_element())));
@@ -59,6 +59,8 @@ impl Room {
             ns::REGISTER,
             ns::SID,
             ns::VCARD,
+            ns::COMMANDS,
+            ns::HATS,
         ];
         features.extend(option::ALL.iter().flat_map(|option| (option.features)(config)));
         features.extend([ns::MODERATE, ns::MODERATE_0]);
@@ -93,8 +95,13 @@ impl Room {
     /// Who is inside, for those inside and, where the room is open to all, for everyone (§6.5).
     pub(super) fn tell_items(&self, ask: &Inbound, query: &Element, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let node = query.attr("node");
-        if node.is_some_and(|node| !self.is_no_node(node)) {
-            return Err(Refusal::NoSuchNode);
+        match node {
+            Some(ns::COMMANDS) => {
+                self.tell_commands(ask, turn);
+                return Ok(());
+            }
+            Some(node) if !self.is_no_node(node) => return Err(Refusal::NoSuchNode),
+            Some(_) | None => {}
         }
         let is_inside = self.roster.of(&ask.stanza.from).is_some();
         let is_open = self.config.is_public && !self.config.is_members_only && self.config.password.is_none();

@@ -11,10 +11,12 @@ pub struct Identity {
     pub vcard_xml: Option<Arc<str>>,
     /// The longest vCard of a room, in bytes of XML.
     pub vcard_bytes_max: usize,
+    /// The most hats one room may have.
+    pub hats_max: u32,
 }
 
 impl Default for Identity {
     fn default() -> Identity {
-        Identity { name: "Chat Rooms".into(), vcard_xml: None, vcard_bytes_max: 98_304 }
+        Identity { name: "Chat Rooms".into(), vcard_xml: None, vcard_bytes_max: 98_304, hats_max: 50 }
     }
 }

@@ -5,7 +5,9 @@
 
 mod admin;
 mod archive;
+mod command;
 mod disco;
+mod hats;
 mod history;
 mod identity;
 mod moderator;

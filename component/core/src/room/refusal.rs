@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::muc::option::Objection;
 use crate::name::BareJid;
+use crate::protocol::command::Fault;
 use crate::stanza::{Condition, ErrorType, StanzaError};
 
 /// A way a room says no.
@@ -110,6 +111,10 @@ pub(crate) enum Refusal {
     NothingNear,
     /// May not register with the room (§7.10).
     RegistrationForbidden,
+    /// A request to a command that cannot be followed (XEP-0050 §3.4).
+    Command(Fault),
+    /// The hat is not worn by that user.
+    HatNotWorn,
     /// A request the room does not know.
     Unknown,
 }
@@ -126,6 +131,9 @@ impl From<Objection> for Refusal {
 impl Refusal {
     /// The stanza error that says it.
     pub(crate) fn to_error(&self) -> StanzaError {
+        if let Refusal::Command(fault) = self {
+            return fault.to_error();
+        }
         let mut error = StanzaError::new(self.condition(), self.sentence());
         if let Some(type_) = self.odd_type() {
             error = error.with_type(type_);
@@ -163,13 +171,15 @@ impl Refusal {
             R::WrongPassword => Condition::NotAuthorized,
             R::RoomFull | R::Unknown => Condition::ServiceUnavailable,
             R::SessionsFull | R::ListTooLong | R::ListFull(_) | R::NothingNear => Condition::ResourceConstraint,
-            R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage => Condition::ItemNotFound,
+            R::Locked | R::NoSuchRoom | R::NoSuchOccupant | R::NoSuchNode | R::NoSuchPage | R::HatNotWorn => {
+                Condition::ItemNotFound
+            }
             R::Gone(_) => Condition::Gone,
             R::TextTooLong(_) | R::VcardTooLong(_) | R::TooMuch(_) | R::TooSoon { .. } | R::VoiceRequestTooSoon(_) => {
                 Condition::PolicyViolation
             }
             R::NotOffered(_) => Condition::FeatureNotImplemented,
-            R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco => Condition::BadRequest,
+            R::GroupchatToOccupant | R::Malformed(_) | R::OccupantDisco | R::Command(_) => Condition::BadRequest,
         }
     }
 
@@ -242,6 +252,8 @@ impl Refusal {
             R::NoSuchNode => "There is no such node.".into(),
             R::NoSuchPage => "There is no item of that id to start from.".into(),
             R::RegistrationForbidden => "You may not register with this room.".into(),
+            R::Command(_) => "The command cannot be followed.".into(),
+            R::HatNotWorn => "The user does not wear that hat.".into(),
             R::Unknown => "The room does not know that request.".into(),
         }
     }

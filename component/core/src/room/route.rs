@@ -188,6 +188,7 @@ impl Room {
             ("query", ns::MAM, false) => self.query_archive(ask, query, turn),
             ("metadata", ns::MAM, true) => self.ask_for_ends(ask, turn),
             ("moderate", ns::MODERATE, false) | ("apply-to", ns::FASTEN, false) => self.moderate(ask, query, turn),
+            ("command", ns::COMMANDS, false) => self.run_command(ask, query, turn),
             ("vCard", ns::VCARD, true) => self.ask_for_vcard(ask, turn),
             ("vCard", ns::VCARD, false) => self.set_vcard(ask, query, turn),
             ("query", ns::REGISTER, true) => self.tell_registration(ask, turn),

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::hats::Hats;
 use super::history::History;
 use super::occupant::LastWords;
 use super::pulse::Pulse;
@@ -47,6 +48,7 @@ pub struct Room {
     pub(super) voice_requests: LastWords,
     /// The hashes of the picture in its vCard.
     pub(super) avatars: Arc<[String]>,
+    pub(super) hats: Hats,
     pub(super) tombstone: Option<Tombstone>,
 }
 
@@ -74,6 +76,7 @@ impl Room {
             last_words: LastWords::default(),
             voice_requests: LastWords::default(),
             avatars: Arc::new([]),
+            hats: Hats::default(),
             tombstone: None,
         }
     }
@@ -105,6 +108,7 @@ impl Room {
         let is_whole = room.config.is_archived && room.history.len() < room.config.history_max as usize;
         room.pulse = Pulse::restored(room.created_at, &room.history, is_whole);
         room.avatars = image.avatars;
+        room.hats = Hats::restored(image.hats, image.hat_wearers);
         room.tombstone = image.tombstone;
         room
     }
@@ -123,6 +127,8 @@ impl Room {
             occupants: self.roster.entries(),
             history: self.history.messages(),
             avatars: self.avatars.clone(),
+            hats: self.hats.made().cloned().collect(),
+            hat_wearers: self.hats.wearers().map(|(who, uri)| (who.clone(), uri.to_owned())).collect(),
             tombstone: self.tombstone.clone(),
         }
     }
@@ -150,7 +156,9 @@ impl Room {
             Record::VcardSet(card) => {
                 self.avatars = card.as_ref().map_or_else(|| Arc::new([]) as Arc<[String]>, |card| card.avatars.clone());
             }
+            Record::Hat(change) => self.hats.apply(change),
             Record::Destroyed(tombstone) => {
+                self.hats = Hats::default();
                 self.roster = Roster::default();
                 self.avatars = Arc::new([]);
                 self.affiliations.clear();

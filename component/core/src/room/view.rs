@@ -23,6 +23,8 @@ pub(super) struct Face {
     pub(super) role: Role,
     real: Jid,
     stable_id: Arc<str>,
+    /// What it wears (XEP-0317).
+    hats: Option<Element>,
     pub(super) payload: Arc<[Element]>,
     pub(super) sessions: Vec<Jid>,
 }
@@ -110,6 +112,7 @@ impl Room {
             role: occupant.role,
             real: shown.who.clone(),
             stable_id: occupant.stable_id.clone(),
+            hats: self.hats.seen_on(&occupant.bare),
             payload: shown.presence.clone(),
             sessions: occupant.session_jids(),
         }
@@ -199,11 +202,13 @@ impl Face {
             reason: news.reason,
         };
         let x = user_x(std::iter::once(item.to_element(ns::MUC_USER)).chain(news.destroy.cloned()), news.statuses);
+        let hats = self.hats.as_ref().filter(|_| type_ == Type::None);
         let mut stanza = Stanza::new(Kind::Presence, type_, self.jid.clone());
-        stanza.payload.reserve_exact(self.payload.len() + 2);
+        stanza.payload.reserve_exact(self.payload.len() + 2 + usize::from(hats.is_some()));
         stanza.payload.extend(self.payload.iter().cloned());
         stanza.payload.push(occupant_id(&self.stable_id));
         stanza.payload.push(x);
+        stanza.payload.extend(hats.cloned());
         stanza
     }
 }

@@ -95,18 +95,27 @@ pub struct StanzaError {
     pub text: Option<String>,
     /// The address inside `<gone/>`, an `xmpp:` URI.
     pub gone_to: Option<String>,
+    /// What a protocol says beyond the condition (RFC 6120 §8.3.4).
+    pub detail: Option<Element>,
 }
 
 impl StanzaError {
     /// `condition` with its usual type and a sentence.
     pub fn new(condition: Condition, text: impl Into<String>) -> StanzaError {
-        StanzaError { type_: condition.default_type(), condition, text: Some(text.into()), gone_to: None }
+        StanzaError { type_: condition.default_type(), condition, text: Some(text.into()), gone_to: None, detail: None }
     }
 
     /// The same with another type.
     #[must_use]
     pub fn with_type(mut self, type_: ErrorType) -> StanzaError {
         self.type_ = type_;
+        self
+    }
+
+    /// The same with what a protocol says beyond the condition.
+    #[must_use]
+    pub fn with_detail(mut self, detail: Element) -> StanzaError {
+        self.detail = Some(detail);
         self
     }
 
@@ -120,6 +129,9 @@ impl StanzaError {
             el("error", ns::CLIENT).with_attr("type", self.type_.as_str()).with_attr("by", by).with_child(condition);
         if let Some(text) = &self.text {
             error.append_child(el("text", ns::STANZAS).with_text(text));
+        }
+        if let Some(detail) = &self.detail {
+            error.append_child(detail.clone());
         }
         error
     }

@@ -72,6 +72,21 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
+/// A hat is made, put on, taken off, destroyed.
+fn hat(how: usize, whom: &str) -> String {
+    let (node, user) = match how {
+        0 | 1 => ("create", String::new()),
+        2 | 3 => ("assign", format!("<field var='hats#jid'><value>{whom}@users.example</value></field>")),
+        4 => ("unassign", format!("<field var='hats#jid'><value>{whom}@users.example</value></field>")),
+        _ => ("destroy", String::new()),
+    };
+    format!(
+        "<iq type='set' id='h' to='hall'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:hats:commands:{node}'>\
+         <x xmlns='jabber:x:data' type='submit'>{user}<field var='hats#title'><value>t{how}</value></field>\
+         <field var='hats#uri'><value>urn:x:hat</value></field></x></command></iq>"
+    )
+}
+
 impl Step {
     fn from(&self) -> String {
         let who = if self.is_privileged() { self.who / 2 } else { self.who };
@@ -80,7 +95,7 @@ impl Step {
 
     /// What mostly owners and admins may do is mostly done by the first two, of whom one creates the room.
     fn is_privileged(&self) -> bool {
-        matches!(self.what, 14..=21 | 23 | 31)
+        matches!(self.what, 14..=21 | 23 | 25 | 31)
     }
 
     fn xml(&self) -> String {
@@ -133,6 +148,7 @@ impl Step {
             }
             32 => "<message to='hall'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field><field var='muc#role'><value>participant</value></field></x></message>".into(),
             33 => format!("<message to='hall'><x xmlns='#user'><decline to='hall/{whom}'/></x></message>"),
+            25 => hat(how, whom),
             26 | 27 => NONSENSE[(how + self.whom * 6) % NONSENSE.len()].replace("NICK", nick),
             _ => format!("<iq type='get' id='q' to='hall/{whom}'><query xmlns='jabber:iq:version'/></iq>"),
         }
