@@ -99,7 +99,9 @@ fn ids_are_ours(stanza: &Stanza) -> Result<(), String> {
 
 /// Status codes live in `muc#user` and nowhere else.
 fn statuses_are_in_place(stanza: &Stanza) -> Result<(), String> {
-    let is_astray = |x: &Element| x.is("x", ns::MUC);
+    // A refusal to enter shows what was asked for, never the password that came with it (§7.2).
+    let is_refusal = stanza.kind == Kind::Presence && stanza.type_ == Type::Error;
+    let is_astray = |x: &Element| x.is("x", ns::MUC) && !(is_refusal && x.children().next().is_none());
     let is_ours = stanza.kind != Kind::Iq;
     if is_ours && stanza.payload.iter().any(is_astray) {
         Err("says <x/> of the entering side".to_owned())

@@ -512,7 +512,7 @@ pub(crate) fn generous() -> ServiceRules {
         fixed: Vec::new(),
         locks_new_rooms: true,
         takes_groupchat_1: false,
-        voice_request_ms: 60_000,
+        voice_request_ms: 0,
         occupants_max: 100,
         sessions_max: 5,
         history_max: 100,

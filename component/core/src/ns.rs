@@ -25,6 +25,8 @@ pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
 pub const MUC_UNIQUE: &str = "http://jabber.org/protocol/muc#unique";
 /// disco feature: ids are reflected unchanged (XEP-0045 §18).
 pub const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
+/// disco node: what may be sent through a room (XEP-0045 §17.1.1).
+pub const MUC_TRAFFIC: &str = "http://jabber.org/protocol/muc#traffic";
 /// disco feature: self-pings are answered by the room (XEP-0410 §3.3).
 pub const MUC_SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
 /// disco node: the nick a user has reserved (XEP-0045 §6.6).

@@ -21,6 +21,8 @@ impl Room {
         let node = query.attr("node");
         let info = match node {
             Some(ns::X_ROOMUSER_ITEM) => self.reserved_nick_info(ask),
+            // Nothing is taken out of what people send, so there is nothing to list (§17.1.1).
+            Some(ns::MUC_TRAFFIC) => return Err(Refusal::Unknown),
             Some(node) if !self.is_no_node(node) => self.command_node_info(node).ok_or(Refusal::NoSuchNode)?,
             Some(_) | None => self.info(node, turn.now.utc),
         };
@@ -50,6 +52,9 @@ impl Room {
             ns::MUC,
             ns::MUC_STABLE_ID,
             ns::MUC_SELF_PING,
+            ns::MUC_REGISTER,
+            ns::MUC_ROOMCONFIG,
+            ns::MUC_ROOMINFO,
             ns::DISCO_INFO,
             ns::DISCO_ITEMS,
             ns::RSM,

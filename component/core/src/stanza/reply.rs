@@ -4,6 +4,7 @@ use minidom::Element;
 
 use super::{Audience, Condition, Inbound, Kind, Outbound, Stanza, StanzaError, Type, error};
 use crate::ns;
+use crate::stanza::element::el;
 
 impl Inbound {
     /// The result of this iq, with `payload` where there is one.
@@ -19,9 +20,12 @@ impl Inbound {
         if matches!(self.stanza.type_, Type::Error | Type::Result) {
             return None;
         }
-        let stanza = Stanza::new(self.stanza.kind, Type::Error, self.to.clone())
-            .with_id(self.stanza.id.clone())
-            .with(why.to_element(self.to.bare_str()));
+        let mut stanza = Stanza::new(self.stanza.kind, Type::Error, self.to.clone()).with_id(self.stanza.id.clone());
+        // So that a client knows without looking back that it did not get into a room (XEP-0045 §7.2).
+        if self.stanza.kind == Kind::Presence && self.stanza.child("x", ns::MUC).is_some() {
+            stanza = stanza.with(el("x", ns::MUC));
+        }
+        let stanza = stanza.with(why.to_element(self.to.bare_str()));
         Some(Outbound { stanza, to: Audience::One(self.stanza.from.clone()) })
     }
 }

@@ -2,6 +2,7 @@
 //! first, then all applied - all or none.
 
 mod lists;
+mod notice;
 mod people;
 
 use std::collections::BTreeMap;
@@ -159,7 +160,11 @@ impl Room {
                     let nick = nick.or_else(|| self.affiliations.get(&who).and_then(|entry| entry.nick.clone()));
                     let nick = nick.filter(|_| affiliation >= Affiliation::Member);
                     let (by_jid, at) = (by.bare.clone(), turn.now.utc);
-                    self.set_affiliation(by, AffiliationEntry { who, affiliation, nick, reason, by: by_jid, at }, turn);
+                    let was = self.away(&who);
+                    let told = reason.clone();
+                    let entry = AffiliationEntry { who: who.clone(), affiliation, nick, reason, by: by_jid, at };
+                    self.set_affiliation(by, entry, turn);
+                    self.tell_away(by, &who, was, told.as_deref(), turn);
                 }
             }
         }

@@ -73,30 +73,33 @@ impl Room {
 
     fn pass_invite(&self, ask: &Inbound, to: &Jid, asked: &Element, turn: &mut Turn<'_>) {
         let reason = asked.get_child("reason", ns::MUC_USER).map(Element::text);
-        let mut invite = el("invite", ns::MUC_USER).with_attr("from", self.name_for_outside(&ask.stanza.from));
-        if let Some(reason) = &reason {
+        let going_on = asked.get_child("continue", ns::MUC_USER);
+        let stanza = self.invitation(&self.name_for_outside(&ask.stanza.from), reason.as_deref(), going_on);
+        turn.say(stanza.with_id(ask.stanza.id.clone()), Audience::One(to.clone()));
+    }
+
+    /// An invitation by the room on behalf of `from`, with a direct one (XEP-0249) beside it for clients that know no other.
+    pub(in super::super) fn invitation(&self, from: &str, reason: Option<&str>, going_on: Option<&Element>) -> Stanza {
+        let mut invite = el("invite", ns::MUC_USER).with_attr("from", from);
+        if let Some(reason) = reason {
             invite = invite.with_text_child("reason", reason);
         }
-        if let Some(going_on) = asked.get_child("continue", ns::MUC_USER) {
+        if let Some(going_on) = going_on {
             invite.append_child(going_on.clone());
         }
         let mut x = el("x", ns::MUC_USER).with_child(invite);
         let mut direct = el("x", ns::CONFERENCE)
             .with_attr("jid", self.jid.as_str())
-            .with_attr_opt("reason", reason.as_deref().filter(|reason| !reason.is_empty()));
-        if let Some(going_on) = asked.get_child("continue", ns::MUC_USER) {
+            .with_attr_opt("reason", reason.filter(|reason| !reason.is_empty()));
+        if let Some(going_on) = going_on {
             direct = direct.with_attr("continue", "true").with_attr_opt("thread", going_on.attr("thread"));
         }
         if let Some(password) = &self.config.password {
             x = x.with_text_child("password", password);
             direct = direct.with_attr("password", password.as_str());
         }
-        let direct = direct.with_text(reason.as_deref().unwrap_or_default());
-        let stanza = Stanza::new(Kind::Message, Type::None, self.jid.as_jid().clone())
-            .with_id(ask.stanza.id.clone())
-            .with(x)
-            .with(direct);
-        turn.say(stanza, Audience::One(to.clone()));
+        let direct = direct.with_text(reason.unwrap_or_default());
+        Stanza::new(Kind::Message, Type::None, self.jid.as_jid().clone()).with(x).with(direct)
     }
 
     /// Who somebody is to people who may not know: the occupant JID where real JIDs are not for everyone, also

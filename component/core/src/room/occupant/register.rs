@@ -143,8 +143,10 @@ impl Room {
         self.must_be_fit(&nick)?;
         self.must_be_free_for(&nick, &who)?;
         self.must_have_entry(&who)?;
+        let was = self.away(&who);
         let affiliation = self.own_affiliation(&who).max(Affiliation::Member);
         self.keep_nick(&ask.stanza.from, &who, affiliation, Some(nick), turn);
+        self.tell_away(&self.actor(&ask.stanza.from), &who, was, None, turn);
         Ok(())
     }
 }

@@ -37,7 +37,8 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         fixed: Vec::new(),
         locks_new_rooms: false,
         takes_groupchat_1: false,
-        voice_request_ms: 60_000,
+        // Remembered in memory alone: a room restored from its image would let people ask again.
+        voice_request_ms: 0,
         occupants_max: 100,
         sessions_max: 3,
         history_max: 50,
