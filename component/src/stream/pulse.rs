@@ -56,6 +56,12 @@ impl Pulse {
         self.with(|beat| beat.awaited_since)
     }
 
+    /// Whether a mark is out for so long without a byte in return, though we would read it.
+    pub(super) fn is_silent_for(&self, patience: Duration) -> bool {
+        let is_late = self.awaited_since().is_some_and(|since| since.elapsed() >= patience);
+        is_late && self.silence() >= patience && !self.is_held_up()
+    }
+
     /// The server gives no marks back: its silence means little from now.
     pub(super) fn marks_refused(&self) {
         self.with(|beat| {
