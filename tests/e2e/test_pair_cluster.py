@@ -4,6 +4,7 @@ What people of one server say comes in over the relay beside it, and all hear al
 refused or missing; where a relay dies, what lay in it is gone, and nothing else.
 """
 
+import signal
 import time
 
 import pytest
@@ -81,8 +82,8 @@ def test_nodes_die_and_move_and_nothing_is_missing_on_either_server(cluster, hal
 
 def test_a_relay_dies_and_the_other_server_s_people_notice_nothing(cluster, hall):
     two, singers = hall
-    for nth in (1, 0):
-        chorus = Chorus("hall", singers, pace_s=0.01)
+    chorus = Chorus("hall", singers, pace_s=0.01)
+    for nth in (1, 0):  # heard only; spoken through
         with chorus:
             chorus.until_reflected(100)
             cluster.relays[nth].kill9()
@@ -90,54 +91,23 @@ def test_a_relay_dies_and_the_other_server_s_people_notice_nothing(cluster, hall
             cluster.relays[nth].start()
             until_attached(cluster, two)
             chorus.until_reflected(200)
-        chorus.settle()
-        account = chorus.account(two.archive())
-        print(f"relay {nth + 1} killed:")
-        account.assert_sound(at_least=700)
-        assert account.unanswered <= 10, f"more than lay in the relay: {account}"
-        assert account.worst_silence_s < WORST_S, str(account)
-
-
-def test_a_server_dies_with_its_relay_and_the_other_s_people_go_on(cluster, hall):
-    two, singers = hall
-    staying = {nick: singers[nick] for nick in ("Carol", "Dave")}
-    everyone = Chorus("hall", singers, pace_s=0.01)
-    with everyone:
-        everyone.until_reflected(100)
-    everyone.settle()
-    chorus = Chorus("hall", staying, pace_s=0.01)
-    with chorus:
-        chorus.until_reflected(50)
-        cluster.relays[0].kill9()
-        cluster.nodes[0].process.kill9()
-        chorus.until_reflected(300)
     chorus.settle()
     account = chorus.account(two.archive())
-    for client in staying.values():
-        for nick in ("Alice", "Bob"):
-            client.wait(lambda s, nick=nick: s.is_presence_of("hall@conference.localhost", nick) and s.type == "unavailable", f"{nick} is gone")
-    account.presences = {}
-    print("server 1 killed with its relay:")
-    account.assert_sound(at_least=300)
-    assert account.unanswered <= 10, str(account)
-    cluster.nodes[0].start()
-    cluster.relays[0].start()
-    until_attached(cluster, two)
-    everyone_talks(staying)
+    account.assert_sound(at_least=1400)
+    assert account.unanswered <= 20, f"more than lay in the relays: {account}"
+    assert account.worst_silence_s < WORST_S, str(account)
 
 
 def test_a_relay_that_hangs_is_left_and_words_go_on(cluster, hall):
-    import signal
-
     two, singers = hall
-    since = time.monotonic()
+    carol, alice = singers["Carol"], singers["Alice"]
+    began = time.monotonic()
     cluster.relays[0].process.signal(signal.SIGSTOP)
     try:
-        # People of its server are not heard, for their words lie in it; but they hear.
-        carol, alice = singers["Carol"], singers["Alice"]
+        # What people of its server say lies in it; but they hear.
         carol.say("hall", "is anybody there")
         alice.wait(lambda s: s.body == "is anybody there", "words past the relay that hangs", patience=15)
-        waited = time.monotonic() - since
+        waited = time.monotonic() - began
         alice.say("hall", "I was stuck")
     finally:
         cluster.relays[0].process.signal(signal.SIGCONT)
@@ -146,3 +116,27 @@ def test_a_relay_that_hangs_is_left_and_words_go_on(cluster, hall):
     print(f"words went on after {waited:.1f} s")
     assert waited < 10
     everyone_talks(singers)
+
+
+def test_a_server_dies_with_its_relay_and_the_other_s_people_go_on(cluster, hall):
+    two, singers = hall
+    staying = {nick: singers[nick] for nick in ("Carol", "Dave")}
+    chorus = Chorus("hall", staying, pace_s=0.01)
+    with chorus:
+        chorus.until_reflected(100)
+        cluster.relays[0].kill9()
+        cluster.nodes[0].process.kill9()
+        chorus.until_reflected(300)
+    chorus.settle()
+    account = chorus.account(two.archive())
+    for client in staying.values():
+        for nick in ("Alice", "Bob"):
+            client.wait(lambda s, nick=nick: s.is_presence_of("hall@conference.localhost", nick) and s.type == "unavailable", f"{nick} is gone", since=0)
+    account.presences = {}
+    account.assert_sound(at_least=300)
+    assert not account.unanswered, str(account)
+    assert account.worst_silence_s < WORST_S, str(account)
+    cluster.nodes[0].start()
+    cluster.relays[0].start()
+    until_attached(cluster, two)
+    everyone_talks(staying)

@@ -1,10 +1,11 @@
 //! One relay of a domain, attached again and again: what comes in there is heard and acknowledged, and the connection is
 //! lent to whoever speaks. A relay that falls silent is left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
@@ -35,22 +36,25 @@ pub(super) struct Ears {
     board: Board,
     seen: watch::Receiver<Vec<Path>>,
     calls: Vec<mpsc::Sender<oneshot::Sender<Line>>>,
+    /// Told to try at once.
+    again: Vec<Arc<Notify>>,
     tasks: JoinSet<()>,
 }
 
 impl Ears {
     /// Begins to attach to all of them.
     pub(super) fn start(opener: &Opener, board: Board, mut warm: Option<Warm>) -> Ears {
-        let (mut calls, mut tasks) = (Vec::new(), JoinSet::new());
+        let (mut calls, mut again, mut tasks) = (Vec::new(), Vec::new(), JoinSet::new());
         for (nth, relay) in opener.config.relays.iter().enumerate() {
             let (call, called) = mpsc::channel(1);
             let warm = warm.take_if(|warm| warm.0.server == *relay);
             let (opener, board, relay) = (opener.clone(), board.clone(), relay.clone());
-            let told = None;
-            tasks.spawn(Ear { nth, relay, opener, board, warm, told }.run(called));
+            let (told, wanted) = (None, Arc::new(Notify::new()));
+            again.push(Arc::clone(&wanted));
+            tasks.spawn(Ear { nth, relay, opener, board, warm, wanted, told }.run(called));
             calls.push(call);
         }
-        Ears { seen: board.watch(), board, calls, tasks }
+        Ears { seen: board.watch(), board, calls, again, tasks }
     }
 
     /// A connection to speak on, of the first relay that is attached; nothing where none can be.
@@ -74,6 +78,16 @@ impl Ears {
             tokio::select! {
                 _ = self.seen.changed() => {}
                 () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some_and(|ends| ends > Instant::now()) => {}
+            }
+        }
+    }
+
+    /// Those that are away are tried at once, and [`Ears::first`] waits for what comes of it.
+    pub(super) fn try_again(&self) {
+        for (nth, again) in self.again.iter().enumerate() {
+            if self.board.trouble(nth).is_some_and(|trouble| !trouble.cause.is_lasting()) {
+                self.board.set(nth, PathState::Untried);
+                again.notify_one();
             }
         }
     }
@@ -131,6 +145,7 @@ struct Ear {
     opener: Opener,
     board: Board,
     warm: Option<Warm>,
+    wanted: Arc<Notify>,
     /// The trouble last told: each is told once.
     told: Option<Cause>,
 }
@@ -179,6 +194,7 @@ impl Ear {
             pause = PAUSE_MAX.min(pause * 2);
             tokio::select! {
                 () = sleep(wait) => {}
+                () = self.wanted.notified() => {}
                 () = over(&mut calls) => return,
             }
         }

@@ -166,7 +166,7 @@ impl Session {
             self.state.send_replace(StreamState::Connecting { last_trouble: Some(trouble) });
             pause = PAUSE_MAX.min(pause * 2);
             tokio::select! {
-                () = sleep(wait) => {}
+                () = sleep(wait) => ears.try_again(),
                 () = ear::heard(&mut seen) => {}
                 _ = wish.wait_for(|wish| *wish != Wish::Stay) => return StreamState::Closed,
             }
