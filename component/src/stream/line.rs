@@ -122,7 +122,10 @@ impl Opener {
             asides: self.asides.clone(),
             marks: marked,
             pulse: Arc::clone(&pulse),
-            silence: self.pace.keepalive + self.pace.mark_patience,
+            silence: match relay {
+                Some(_) => self.pace.relay_silence,
+                None => self.pace.keepalive + self.pace.mark_patience,
+            },
             ledger: self.ledger.clone(),
             relay: relay.map(|(welcome, boot)| (boot, welcome.next)),
         };

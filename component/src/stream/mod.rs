@@ -75,8 +75,8 @@ pub struct Pace {
     pub step_patience: Duration,
     /// How long a mark may take to come back before the server counts as silent. Default 10 s.
     pub mark_patience: Duration,
-    /// How long a relay may owe a mark without a byte while there is another to turn to. Default 3 s: shorter silences
-    /// a loaded machine has, too.
+    /// How long the server behind a relay may owe a mark without a word while there is another relay to turn to. Default
+    /// 3 s: shorter silences a loaded machine has, too.
     pub relay_patience: Duration,
     /// How often a relay that is only heard is asked for a sign of life. Default 2 s.
     pub beat: Duration,

@@ -64,12 +64,13 @@ impl Reader {
     }
 
     fn patience(&self) -> Duration {
-        let is_bare = self.next.is_none();
+        let is_bare = self.relay.is_none();
         if is_bare && self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
     }
 
     /// Passes on every whole stanza that was read.
     async fn frames(&mut self) -> Result<(), Cause> {
+        let mut has_served = false;
         loop {
             let heard = match self.framer.frame() {
                 Ok(None) => return Ok(()),
@@ -82,7 +83,12 @@ impl Reader {
                     }
                     continue;
                 }
-                Ok(Some(frame)) => hear(frame, &self.domain),
+                Ok(Some(frame)) => {
+                    if !std::mem::replace(&mut has_served, true) {
+                        self.pulse.served();
+                    }
+                    hear(frame, &self.domain)
+                }
                 Err(why) => return Err(Cause::Closed(why.to_string())),
             };
             let Ok(ticket) = self.ticket(&heard) else { continue };
