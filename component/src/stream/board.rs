@@ -72,9 +72,10 @@ impl Board {
         });
     }
 
-    /// Whether this reign is attached at this address.
+    /// Whether this reign is attached at this address, or about to be for the first time.
     pub(super) fn is_attached(&self, relay: &str) -> bool {
-        self.0.borrow().iter().any(|path| path.relay == relay && path.state.is_attached())
+        let is_away = |path: &Path| matches!(path.state, PathState::Away { .. });
+        self.0.borrow().iter().any(|path| path.relay == relay && !is_away(path))
     }
 
     /// Why it is away, if it is.
