@@ -96,6 +96,11 @@ def test_a_relay_dies_and_the_other_server_s_people_notice_nothing(cluster, hall
     account.assert_sound(at_least=1400)
     assert account.unanswered <= 20, f"more than lay in the relays: {account}"
     assert account.worst_silence_s < WORST_S, str(account)
+    told = [event["why"] for event in two.history()]
+    for nth, relay in enumerate(cluster.relays):
+        assert any(f":{relay.port} is lost: " in why for why in told), (nth, told)
+    attachments = two.status()["domains"][0]["attachments"]
+    assert [line.split(":")[0] for line in attachments] == ["L2 relay 127.0.0.1"] * 2, attachments
 
 
 def test_a_relay_that_hangs_is_left_and_words_go_on(cluster, hall):

@@ -1,5 +1,6 @@
 //! How each relay of a domain stands, for whoever chooses one to speak through and for whoever asks.
 
+use std::fmt;
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -46,6 +47,19 @@ impl PathState {
         match self {
             PathState::Heard { .. } | PathState::Spoken { .. } => true,
             PathState::Untried | PathState::Away { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    /// As `status` has it; a relay is level 2.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let relay = &self.relay;
+        match &self.state {
+            PathState::Untried => write!(f, "relay {relay}: not tried yet"),
+            PathState::Away { trouble } => write!(f, "relay {relay}: away: {trouble}"),
+            PathState::Heard { .. } => write!(f, "L2 relay {relay}: heard"),
+            PathState::Spoken { .. } => write!(f, "L2 relay {relay}: heard, spoken through"),
         }
     }
 }

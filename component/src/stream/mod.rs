@@ -258,14 +258,16 @@ pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
     Ok(attached.server)
 }
 
-/// The same with the relay, which attaches nobody by this.
+/// The same with the relay, which attaches nobody by this. Gives its address and its boot, by which two addresses of one
+/// relay are found out.
 ///
 /// # Errors
 /// The precise reason why it would not.
-pub async fn probe_relay(config: &StreamConfig) -> Result<String, Trouble> {
+pub async fn probe_relay(config: &StreamConfig) -> Result<(String, String), Trouble> {
     let attached = connect::shake_hands_with_relay(config, Pace::default().step_patience).await?;
+    let boot = attached.relay.map(|relay| relay.boot).unwrap_or_default();
     session::leave(attached.socket).await;
-    Ok(attached.server)
+    Ok((attached.server, boot))
 }
 
 /// What its owners hold of a stream; it closes when the last one is dropped.
