@@ -121,6 +121,7 @@ fn rules() -> ServiceRules {
         history_max: 200,
         archive_days_max: 0,
         slow_mode_max: 86_400,
+        mentions_per_hour: 20,
         affiliations_max: 20_000,
         body_bytes_max: 65_536,
         nick_chars_max: 128,

@@ -15,6 +15,7 @@ mod archive;
 mod damage;
 mod fences;
 mod leases;
+mod listeners;
 mod listing;
 mod model;
 mod node;
@@ -110,6 +111,9 @@ fn main() {
         Both damage:
             a_damaged_row_concerns_its_room_alone,
             a_group_with_a_fact_that_cannot_be_kept_is_refused_whole;
+        Both listeners:
+            who_listens_is_known_to_the_next_holder,
+            rooms_with_something_unseen_are_found;
         Both listing:
             public_rooms_come_in_pages,
             occupied_rooms_are_those_with_somebody_inside,

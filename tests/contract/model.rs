@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tandem_muc_core::muc::Affiliation;
 use tandem_muc_core::name::BareJid;
-use tandem_muc_core::record::{HatChange, Message, MessageKind, Record, RoomId, RoomImage, Seq};
+use tandem_muc_core::record::{HatChange, Message, MessageKind, RELISTED_MAX, Record, RoomId, RoomImage, Seq};
 
 /// The rooms there are, by JID, and all that was ever archived in them.
 #[derive(Clone, Default)]
@@ -43,6 +43,8 @@ impl Model {
                     subject: None,
                     last_seq: Seq(0),
                     affiliations: Vec::new(),
+                    seen: Vec::new(),
+                    relisted: Vec::new(),
                     occupants: Vec::new(),
                     history: Vec::new(),
                     avatars: Arc::new([]),
@@ -72,6 +74,8 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
             image.affiliations.retain(|known| known.who != entry.who);
             if entry.affiliation != Affiliation::None || entry.nick.is_some() {
                 image.affiliations.push((**entry).clone());
+            } else {
+                image.seen.retain(|(who, _)| *who != entry.who);
             }
         }
         Record::Entered(entry) => {
@@ -136,7 +140,20 @@ fn change(image: &mut RoomImage, said: &mut Vec<Arc<Message>>, record: &Record) 
         Record::Hat(HatChange::TakenOff { who, uri }) => {
             image.hat_wearers.retain(|known| *known != (who.clone(), uri.clone()));
         }
+        Record::Seen { who, upto } => {
+            if image.affiliations.iter().any(|entry| entry.who == *who) {
+                image.seen.retain(|(known, _)| known != who);
+                image.seen.push((who.clone(), *upto));
+                image.seen.sort();
+            }
+        }
+        Record::Relisted { who, version } => {
+            image.relisted.push((*version, who.clone()));
+            image.relisted.retain(|(known, _)| *known > version - RELISTED_MAX);
+        }
         Record::Destroyed(tombstone) => {
+            image.seen.clear();
+            image.relisted.clear();
             image.hats.clear();
             image.hat_wearers.clear();
             image.avatars = Arc::new([]);

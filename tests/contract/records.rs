@@ -135,7 +135,14 @@ pub(crate) async fn every_record_comes_back_in_the_image(place: Arc<Place>) {
         affiliated("mia@example.org", Affiliation::Member, Some("Mia")),
         affiliated("example.com", Affiliation::Outcast, None),
         affiliated("example.com", Affiliation::None, None),
+        Record::Relisted { who: bare("mia@example.org"), version: 1 },
+        Record::Seen { who: bare("mia@example.org"), upto: Seq(0) },
+        Record::Seen { who: bare("nobody@example.org"), upto: Seq(7) },
         entered("mia@example.org/1", "Mia", 6),
+        Record::Seen { who: bare("mia@example.org"), upto: Seq::ALL },
+        affiliated("mia@example.org", Affiliation::Admin, Some("Mia")),
+        Record::Relisted { who: bare("mia@example.org"), version: 2 },
+        affiliated("nils@example.org", Affiliation::None, None),
         entered("mia@example.org/2", "mia", 7),
         entered("olga@example.org/phone", "olga", 8),
         Record::Present { who: jid("mia@example.org/1"), nick: nick("Mia"), presence_xml: "".into() },
@@ -191,7 +198,7 @@ impl Chance {
 }
 
 /// Some record that could follow in a living room.
-fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
+fn some_record(chance: &mut Chance, seq: &mut i64, version: &mut i64) -> Record {
     const NICKS: [&str; 4] = ["Olga", "OLGA", "Mia", "Nils\u{1f984} "];
     const USERS: [&str; 3] = ["olga@example.org", "mia@example.org", "example.com"];
     const HATS: [&str; 2] = ["urn:x:host", "urn:x:HOST"];
@@ -199,7 +206,7 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
     let at = i64::try_from(chance.below(1_000)).expect("fits");
     let a_nick = NICKS[chance.below(4)];
     let session = SESSIONS[chance.below(3)];
-    match chance.below(18) {
+    match chance.below(20) {
         0 => Record::Configured(Box::new(RoomConfig {
             history_max: u32::try_from(chance.below(5)).expect("fits"),
             is_public: chance.below(2) == 0,
@@ -222,9 +229,14 @@ fn some_record(chance: &mut Chance, seq: &mut i64) -> Record {
         15 => put_on(USERS[chance.below(2)], HATS[chance.below(2)]),
         16 => Record::Hat(HatChange::TakenOff { who: bare(USERS[chance.below(2)]), uri: HATS[chance.below(2)].into() }),
         17 => Record::Hat(HatChange::Destroyed { uri: HATS[chance.below(2)].into() }),
+        18 => Record::Seen { who: bare(USERS[chance.below(3)]), upto: Seq(at) },
+        19 => {
+            *version += [1, 1, 1, 90][chance.below(4)];
+            Record::Relisted { who: bare(USERS[chance.below(3)]), version: *version }
+        }
         kind => {
             *seq += 1;
-            let message = if kind == 10 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };
+            let message = if kind == 12 { subject(*seq, "s", at % 2 == 0) } else { spoken(*seq, "b") };
             Record::Spoken(Arc::new(Message { is_archived: at % 3 > 0, ..message }))
         }
     }
@@ -238,18 +250,18 @@ pub(crate) async fn any_sequence_of_records_ends_at_the_image_of_the_model(place
     for story in 0..12 {
         let (room, name) = (RoomId(100 + story), bare(&format!("room{story}@conference.example.org")));
         let mut model = Model::default();
-        let mut seq = 0;
+        let (mut seq, mut version) = (0, 0);
         let mut group = vec![created(RoomConfig::default())];
         for nth in 0..8 {
             for _ in 0..chance.below(14) {
-                group.push(some_record(&mut chance, &mut seq));
+                group.push(some_record(&mut chance, &mut seq, &mut version));
             }
             if nth == 5 && story % 3 == 0 {
                 group.push(Record::Destroyed(Tombstone { at: Utc(5), alternate: None, reason: None, until: Utc(6) }));
             }
             if nth == 5 && story % 4 == 1 {
                 group.extend([Record::Vanished, created(RoomConfig::default())]);
-                seq = 0;
+                (seq, version) = (0, 0);
             }
             let facts: Vec<Fact> = group.drain(..).map(|record| Fact { room, jid: name.clone(), record }).collect();
             store.append(&fence(epoch, after), &facts, Marks::default()).await.expect("written");

@@ -19,6 +19,8 @@ pub(crate) struct Promises {
     occupant_ids: BTreeMap<BareJid, String>,
     /// The number of the last message.
     last_seq: i64,
+    /// The version of the lists.
+    version: i64,
 }
 
 impl Promises {
@@ -47,6 +49,10 @@ impl Promises {
                 Record::Spoken(message) if message.seq.0 == self.last_seq + 1 => self.last_seq += 1,
                 Record::Spoken(message) => {
                     return Err(format!("message {} follows message {}", message.seq.0, self.last_seq));
+                }
+                Record::Relisted { version, .. } if *version == self.version + 1 => self.version += 1,
+                Record::Relisted { version, .. } => {
+                    return Err(format!("version {version} of the lists follows version {}", self.version));
                 }
                 _ => {}
             }

@@ -14,7 +14,7 @@ use tandem_muc_core::ns;
 
 use crate::cast;
 
-const SHORT: [(&str, &str); 33] = [
+const SHORT: [(&str, &str); 37] = [
     ("#user", ns::MUC_USER),
     ("#admin", ns::MUC_ADMIN),
     ("#owner", ns::MUC_OWNER),
@@ -48,6 +48,10 @@ const SHORT: [(&str, &str); 33] = [
     ("#fasten", ns::FASTEN),
     ("#forward", ns::FORWARD),
     ("#validate", ns::VALIDATE),
+    ("#rai", ns::RAI),
+    ("#mentions", ns::MENTIONS),
+    ("#reference", ns::REFERENCE),
+    ("#mav", ns::MAV),
 ];
 /// Attributes whose values are addresses, so that short names count there.
 const ADDRESSES: [&str; 4] = ["from", "to", "jid", "by"];

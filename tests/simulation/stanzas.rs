@@ -47,6 +47,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
         history_max: 5_000,
         archive_days_max: 0,
         slow_mode_max: 86_400,
+        mentions_per_hour: 20,
         affiliations_max: 100,
         body_bytes_max: 1_000,
         nick_chars_max: 20,

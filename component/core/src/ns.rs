@@ -101,3 +101,11 @@ pub const MUC_REGISTER: &str = "http://jabber.org/protocol/muc#register";
 pub const CORRECT: &str = "urn:xmpp:message-correct:0";
 /// How much is said in a room (XEP-0502): the field of `muc#roominfo`.
 pub const MESSAGE_ACTIVITY: &str = "{urn:xmpp:muc-activity}message-activity";
+/// Room activity (XEP-0437).
+pub const RAI: &str = "urn:xmpp:rai:0";
+/// References (XEP-0372), here mentions of people.
+pub const REFERENCE: &str = "urn:xmpp:reference:0";
+/// Mentions of those who are not inside (XEP-0452).
+pub const MENTIONS: &str = "urn:xmpp:mmn:0";
+/// Versions of the affiliation lists (XEP-0463).
+pub const MAV: &str = "urn:xmpp:muc:affiliations:1";

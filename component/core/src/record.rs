@@ -19,6 +19,14 @@ pub struct RoomId(pub i64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Seq(pub i64);
 
+impl Seq {
+    /// After all there will ever be.
+    pub const ALL: Seq = Seq(i64::MAX);
+}
+
+/// So many of the last changes of a room's lists are remembered, to be told to who comes back.
+pub const RELISTED_MAX: i64 = 200;
+
 /// What has happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
@@ -80,6 +88,20 @@ pub enum Record {
     VcardSet(Option<Arc<Vcard>>),
     /// A hat was made, changed or destroyed, put on or taken off (XEP-0317).
     Hat(HatChange),
+    /// What a user with a tie to the room has seen of it: all up to here, as it left; everything, while it is inside.
+    Seen {
+        /// Who.
+        who: BareJid,
+        /// Up to where; [`Seq::ALL`] inside.
+        upto: Seq,
+    },
+    /// The lists have a new version, for somebody's affiliation is another one than before (XEP-0463).
+    Relisted {
+        /// Whose.
+        who: BareJid,
+        /// The version: 1, 2, 3 … in a room.
+        version: i64,
+    },
     /// The room was destroyed; its occupants and affiliations go, the JID stays reserved for a time (§10.9).
     Destroyed(Tombstone),
     /// A temporary room's last occupant left: nothing of it remains.
@@ -289,6 +311,10 @@ pub struct RoomImage {
     pub last_seq: Seq,
     /// Its affiliations, by JID.
     pub affiliations: Vec<AffiliationEntry>,
+    /// What those on its lists have seen, by JID; nothing where that is not known.
+    pub seen: Vec<(BareJid, Seq)>,
+    /// The last changes of its lists, oldest first: version and whose affiliation changed, [`RELISTED_MAX`] at most.
+    pub relisted: Vec<(i64, BareJid)>,
     /// The sessions inside, in the order they came.
     pub occupants: Vec<OccupantEntry>,
     /// The last messages of kind speech, oldest first, as many as `config.history_max`.

@@ -173,6 +173,12 @@ pub struct Limits {
     /// The most seconds a room may have people wait between two messages.
     #[serde(deserialize_with = "any")]
     pub slow_mode_seconds_max: u32,
+    /// Mentions that one member who is not inside is told of in an hour, by each room.
+    #[serde(deserialize_with = "any")]
+    pub mentions_per_hour: u32,
+    /// Sessions that are told of activity in rooms without being inside.
+    #[serde(deserialize_with = "any")]
+    pub activity_listeners: u32,
     /// Entries of one room's affiliation list.
     #[serde(deserialize_with = "any")]
     pub affiliations: u32,
@@ -311,6 +317,8 @@ impl Default for Limits {
             history: 200,
             archive_days_max: 0,
             slow_mode_seconds_max: 3_600,
+            mentions_per_hour: 20,
+            activity_listeners: 20_000,
             affiliations: 20_000,
             body_bytes: 65_536,
             nick_chars: 128,
@@ -410,6 +418,7 @@ impl Service {
             history_max: limits.history,
             archive_days_max: limits.archive_days_max,
             slow_mode_max: limits.slow_mode_seconds_max,
+            mentions_per_hour: limits.mentions_per_hour,
             affiliations_max: limits.affiliations,
             body_bytes_max: limits.body_bytes,
             nick_chars_max: limits.nick_chars,

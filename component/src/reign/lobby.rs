@@ -14,6 +14,7 @@ use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Outbound, StanzaError, Type};
 use tokio::sync::Semaphore;
 
+use super::activity::Activity;
 use crate::journal::{Entry, Journal, please_wait};
 use crate::store::{self, RoomPage, SqlStore};
 use crate::stream::Ticket;
@@ -32,14 +33,15 @@ pub(super) struct Lobby {
     rules: Arc<ServiceRules>,
     store: SqlStore,
     journal: Journal,
+    activity: Activity,
     lists: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl Lobby {
-    pub(super) fn new(rules: Arc<ServiceRules>, store: SqlStore, journal: Journal) -> Lobby {
+    pub(super) fn new(rules: Arc<ServiceRules>, store: SqlStore, journal: Journal, activity: Activity) -> Lobby {
         let (lists, waiting) = (Semaphore::new(LISTS_AT_ONCE), Semaphore::new(LISTS_WAITING_MAX));
-        Lobby { rules, store, journal, lists: Arc::new(lists), waiting: Arc::new(waiting) }
+        Lobby { rules, store, journal, activity, lists: Arc::new(lists), waiting: Arc::new(waiting) }
     }
 
     /// Takes new rules over.
@@ -49,6 +51,7 @@ impl Lobby {
 
     /// Answers a stanza to the service's own JID; a list of rooms is fetched beside what comes next.
     pub(super) async fn answer(&self, inbound: &Inbound, ticket: Option<Ticket>) {
+        let Err(ticket) = self.activity.hear(inbound, ticket) else { return };
         if !is_items_request(inbound) {
             return self.say(self.at_once(inbound), ticket).await;
         }
@@ -66,10 +69,11 @@ impl Lobby {
         });
     }
 
-    /// Waits until no list is being fetched any more.
+    /// Waits until no list is being fetched any more and who listens is noted.
     pub(super) async fn finish(&self) {
         let all = u32::try_from(LISTS_WAITING_MAX).unwrap_or(u32::MAX);
         let _ = self.waiting.acquire_many(all).await;
+        self.activity.finish().await;
     }
 
     async fn say(&self, word: Option<Outbound>, ticket: Option<Ticket>) {
@@ -124,6 +128,7 @@ impl Lobby {
             ns::MUC_UNIQUE,
             ns::OCCUPANT_ID,
             ns::PING,
+            ns::RAI,
             ns::RSM,
             ns::VCARD,
             ns::VERSION,

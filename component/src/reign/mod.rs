@@ -4,6 +4,7 @@
 //! Here it is decided what starts after what: the stream attaches, what may not have been heard is repeated, what a
 //! predecessor left is handled, and only then what is new.
 
+mod activity;
 mod court;
 mod dispatch;
 mod expiry;

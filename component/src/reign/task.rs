@@ -8,6 +8,7 @@ use tandem_muc_core::pair::Opening;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::activity::{self, Activity, listeners_before};
 use super::court::{Court, Guards};
 use super::dispatch::{Beginning, Dispatch};
 use super::hush::Hush;
@@ -15,7 +16,7 @@ use super::lobby::Lobby;
 use super::news::{news_of, tell_health, tell_relays, tell_stream};
 use super::{Frozen, Grant, News, Order, Setup, expiry, level, passed};
 use crate::journal::{self, Entry, Journal};
-use crate::shard::{self, Archives, Shard};
+use crate::shard::{self, Archives, Listeners, Shard};
 use crate::store::{SqlStore, StoreError, Unheard};
 use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
 
@@ -67,7 +68,10 @@ impl Task {
         let mark = self.grant.lease.mark.max(said.unwrap_or(i64::MIN));
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
-        let (court, opened) = self.open(mark, tail);
+        let (setup, max) = (&self.setup, self.setup.service.limits.activity_listeners);
+        let before = listeners_before(&setup.store, &setup.stream.domain, max).await;
+        let listeners = Listeners::new(&setup.service.domain.0, max, before);
+        let (court, opened) = self.open(mark, tail, listeners);
         if court.setup.has_twin
             && let (None, Some(question)) = (welcome, level::question(&court.setup.stream.domain))
         {
@@ -132,7 +136,7 @@ impl Task {
         }
     }
 
-    fn open(self, mark: i64, tail: Vec<(BareJid, Unheard)>) -> (Court, oneshot::Receiver<u64>) {
+    fn open(self, mark: i64, tail: Vec<(BareJid, Unheard)>, listeners: Listeners) -> (Court, oneshot::Receiver<u64>) {
         let Task { setup, grant, stream, inbound, news } = self;
         let domain = setup.stream.domain.clone();
         let rules = Arc::new(setup.service.rules());
@@ -164,6 +168,7 @@ impl Task {
                     rules: rules.clone(),
                     store: setup.store.clone(),
                     archives: archives.clone(),
+                    listeners: listeners.clone(),
                     journal: journal.clone(),
                     mailbox_max: MAILBOX_MAX,
                     idle: Duration::from_secs(setup.service.limits.idle_seconds),
@@ -180,7 +185,14 @@ impl Task {
             reloads: setup.reloads.clone(),
         };
         tokio::spawn(clock.run(quits.clone()));
-        let lobby = Lobby::new(rules, setup.store.clone(), journal.clone());
+        let activity = Activity::start(activity::Setup {
+            domain: domain.clone(),
+            epoch: grant.lease.epoch,
+            store: setup.store.clone(),
+            journal: journal.clone(),
+            listeners,
+        });
+        let lobby = Lobby::new(rules, setup.store.clone(), journal.clone(), activity);
         let dispatch = Dispatch {
             domain: domain.clone(),
             shards: ends,

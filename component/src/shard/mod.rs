@@ -3,6 +3,7 @@
 
 mod archives;
 mod clock;
+mod listeners;
 mod slot;
 mod task;
 
@@ -21,6 +22,7 @@ use crate::store::{SqlStore, Unheard};
 use crate::stream::Ticket;
 
 pub use archives::Archives;
+pub use listeners::{Listeners, Listening};
 
 /// What a shard works with.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Setup {
     pub store: SqlStore,
     /// Where rooms look things up that are long said.
     pub archives: Archives,
+    /// Who is told of activity in rooms without being inside.
+    pub listeners: Listeners,
     /// Where outcomes go.
     pub journal: Journal,
     /// The most stanzas that wait in its mailbox, and as many for rooms to load.

@@ -262,7 +262,8 @@ impl Task {
         }
         let Some(Slot::Live(live)) = self.rooms.get(jid) else { return };
         if has_facts || !outcome.outbound.is_empty() || ticket.is_some() {
-            let (life, records, words) = (live.life.clone(), outcome.records, outcome.outbound);
+            let (life, records, mut words) = (live.life.clone(), outcome.records, outcome.outbound);
+            words.extend(self.setup.listeners.word(jid, &outcome.activity));
             self.setup.journal.submit(Entry::Said { life, records, words, asked, ticket }).await;
         }
         errand.note_repeated();

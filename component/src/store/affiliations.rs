@@ -2,7 +2,7 @@
 
 use tandem_muc_core::muc::Affiliation;
 use tandem_muc_core::name::{BareJid, Nick};
-use tandem_muc_core::record::{AffiliationEntry, RoomId};
+use tandem_muc_core::record::{AffiliationEntry, RoomId, Seq};
 use tandem_muc_core::time::Utc;
 
 use super::connection::{Row, Value};
@@ -21,12 +21,16 @@ pub(super) const INSERT: Statement = Statement::on(
     "INSERT INTO muc_affiliation (user_txt, affil_txt, nick_txt, reason_txt, by_txt, set_ms, room_id, user_hash)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 );
+/// Of who has no row nothing is kept.
+pub(super) const SEE: Statement =
+    Statement::on(TABLE, "UPDATE muc_affiliation SET seen_seq = ? WHERE room_id = ? AND user_hash = ?");
 pub(super) const REMOVE: Statement =
     Statement::on(TABLE, "DELETE FROM muc_affiliation WHERE room_id = ? AND user_hash = ?");
 pub(super) const CLEAR: Statement = Statement::on(TABLE, "DELETE FROM muc_affiliation WHERE room_id = ?");
 pub(super) const LOAD: Statement = Statement::on(
     TABLE,
-    "SELECT user_txt, affil_txt, nick_txt, reason_txt, by_txt, set_ms FROM muc_affiliation WHERE room_id = ?",
+    "SELECT user_txt, affil_txt, nick_txt, reason_txt, by_txt, set_ms, seen_seq FROM muc_affiliation
+     WHERE room_id = ?",
 );
 
 /// The values of [`UPDATE`] and [`INSERT`].
@@ -43,16 +47,17 @@ pub(super) fn values(room: RoomId, entry: &AffiliationEntry) -> Vec<Value<'_>> {
     ]
 }
 
-/// Of a row of [`LOAD`].
-pub(super) fn read(mut row: Row) -> Result<AffiliationEntry, String> {
+/// Of a row of [`LOAD`], with what its user has seen.
+pub(super) fn read(mut row: Row) -> Result<(AffiliationEntry, Option<Seq>), String> {
     let who = row.text()?;
     let word = row.text()?;
-    Ok(AffiliationEntry {
+    let entry = AffiliationEntry {
         affiliation: Affiliation::parse(&word).ok_or_else(|| format!("affil_txt of {who} is {word:?}"))?,
         nick: row.maybe_text()?.map(|nick| Nick::parse(&nick)).transpose().map_err(|_| format!("nick_txt of {who}"))?,
         reason: row.maybe_text()?,
         by: BareJid::parse(&row.text()?).map_err(|why| format!("by_txt of {who}: {why}"))?,
         at: Utc(row.int()?),
         who: BareJid::parse(&who).map_err(|why| format!("user_txt {who:?}: {why}"))?,
-    })
+    };
+    Ok((entry, row.maybe_int()?.map(Seq)))
 }

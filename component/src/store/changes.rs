@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tandem_muc_core::muc::Affiliation;
-use tandem_muc_core::record::{HatChange, Message, MessageKind, Record, Retraction, RoomId, Seq, Tombstone};
+use tandem_muc_core::record::{
+    HatChange, Message, MessageKind, RELISTED_MAX, Record, Retraction, RoomId, Seq, Tombstone,
+};
 use tandem_muc_core::time::Utc;
 
 use super::connection::Value;
 use super::error::StoreError;
 use super::messages::Unwritten;
 use super::session::Statement;
-use super::{Fact, affiliations, hats, key, messages, occupants, rooms, vcards};
+use super::{Fact, affiliations, hats, key, messages, occupants, relisted, rooms, vcards};
 
 /// Facts in one group at most; the order in which sessions came is counted within it.
 const GROUP_BITS: u32 = 20;
@@ -110,6 +112,13 @@ impl<'a> Changes<'a> {
             }),
             Record::VcardSet(None) => self.any(vcards::CLEAR, vec![room.0.into()]),
             Record::Hat(change) => self.hat(room, change),
+            Record::Seen { who, upto } => {
+                self.any(affiliations::SEE, vec![upto.0.into(), room.0.into(), key::of_bare(who).into()]);
+            }
+            Record::Relisted { who, version } => {
+                self.any(relisted::INSERT, vec![room.0.into(), (*version).into(), who.as_str().into()]);
+                self.any(relisted::FORGET, vec![room.0.into(), (version - RELISTED_MAX).into()]);
+            }
             Record::Destroyed(tombstone) => self.destroyed(room, tombstone),
             Record::Vanished => {
                 self.empty(room);
@@ -220,9 +229,15 @@ impl<'a> Changes<'a> {
     fn empty(&mut self, room: RoomId) {
         self.people_change(room);
         self.messages.retain(|of| of.room != room);
-        for clear in
-            [occupants::CLEAR, affiliations::CLEAR, messages::CLEAR, vcards::CLEAR, hats::CLEAR, hats::CLEAR_WORN]
-        {
+        for clear in [
+            occupants::CLEAR,
+            affiliations::CLEAR,
+            relisted::CLEAR,
+            messages::CLEAR,
+            vcards::CLEAR,
+            hats::CLEAR,
+            hats::CLEAR_WORN,
+        ] {
             self.any(clear, vec![room.0.into()]);
         }
     }

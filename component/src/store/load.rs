@@ -9,7 +9,7 @@ use super::connection::Row;
 use super::error::StoreError;
 use super::rooms::RoomRow;
 use super::session::{Session, Statement};
-use super::{affiliations, hats, key, messages, occupants, rooms};
+use super::{affiliations, hats, key, messages, occupants, relisted, rooms};
 
 /// How much of what was said comes with a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,8 +31,11 @@ pub(super) async fn room(
         return Ok(None);
     };
     let row = RoomRow::read(row).map_err(|what| damaged(rooms::TABLE, name, &what))?;
-    let mut affiliations = all(session, affiliations::LOAD, row.id, name, affiliations::read).await?;
-    affiliations.sort_by(|one, other| one.who.cmp(&other.who));
+    let mut tied = all(session, affiliations::LOAD, row.id, name, affiliations::read).await?;
+    tied.sort_by(|(one, _), (other, _)| one.who.cmp(&other.who));
+    let seen = tied.iter().filter_map(|(entry, upto)| Some((entry.who.clone(), (*upto)?))).collect();
+    let affiliations = tied.into_iter().map(|(entry, _)| entry).collect();
+    let relisted = all(session, relisted::LOAD, row.id, name, relisted::read).await?;
     let occupants = all(session, occupants::LOAD, row.id, name, occupants::read).await?;
     let (mut made, mut worn) = (Vec::new(), Vec::new());
     if row.has_hats {
@@ -54,6 +57,8 @@ pub(super) async fn room(
         subject: row.subject,
         last_seq: row.last_seq,
         affiliations,
+        seen,
+        relisted,
         occupants,
         history,
         avatars: row.avatars,

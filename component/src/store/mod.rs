@@ -36,6 +36,7 @@ mod identity;
 mod key;
 mod labels;
 mod lease;
+mod listeners;
 mod listing;
 mod load;
 mod locals;
@@ -47,6 +48,7 @@ mod occupants;
 mod orders;
 mod passed;
 mod postgres;
+mod relisted;
 mod rooms;
 mod session;
 mod sqlite;
@@ -148,7 +150,7 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     /// The schema this program reads and writes.
-    pub const SCHEMA: u32 = 5;
+    pub const SCHEMA: u32 = 6;
 
     /// Connects and looks whether the database can be written; does not migrate.
     pub async fn open(config: &StoreConfig) -> Result<SqlStore, OpenError> {

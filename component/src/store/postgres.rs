@@ -133,6 +133,7 @@ impl Engine for PostgresEngine {
             (3, include_str!("../../../schema/postgres/0003_echoes.sql")),
             (4, include_str!("../../../schema/postgres/0004_vcard.sql")),
             (5, include_str!("../../../schema/postgres/0005_hats.sql")),
+            (6, include_str!("../../../schema/postgres/0006_attention.sql")),
         ]
     }
 

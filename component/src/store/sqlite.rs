@@ -150,6 +150,7 @@ impl Engine for SqliteEngine {
             (3, include_str!("../../../schema/sqlite/0003_echoes.sql")),
             (4, include_str!("../../../schema/sqlite/0004_vcard.sql")),
             (5, include_str!("../../../schema/sqlite/0005_hats.sql")),
+            (6, include_str!("../../../schema/sqlite/0006_attention.sql")),
         ]
     }
 

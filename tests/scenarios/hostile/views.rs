@@ -16,13 +16,16 @@ pub(super) struct Views(BTreeMap<Jid, BTreeMap<String, (String, String)>>);
 
 impl Views {
     pub(super) fn hear(&mut self, stage: &mut Stage) -> Result<(), String> {
+        let shows_absent = stage.room.image().config.shows_absent;
         for (hearer, said) in stage.drain() {
-            self.hear_one(hearer, &said).map_err(|why| format!("{why}: {}", said.to_script(ns::CLIENT)))?;
+            self.hear_one(hearer, &said, shows_absent)
+                .map_err(|why| format!("{why}: {}", said.to_script(ns::CLIENT)))?;
         }
         Ok(())
     }
 
-    fn hear_one(&mut self, hearer: Jid, said: &Tree) -> Result<(), String> {
+    /// `shows_absent`: the room also tells of members who are not inside.
+    fn hear_one(&mut self, hearer: Jid, said: &Tree, shows_absent: bool) -> Result<(), String> {
         let from = said.attr("from").unwrap_or_default();
         let Some((_, nick)) = from.split_once('/') else { return Ok(()) };
         if said.name != "presence" || said.attr("type") == Some("error") {
@@ -37,7 +40,7 @@ impl Views {
             view.insert(nick.to_owned(), (word("affiliation"), word("role")));
         } else if has("110") && !has("303") {
             view.clear();
-        } else if view.remove(nick).is_none() && !has("303") {
+        } else if view.remove(nick).is_none() && !has("303") && !shows_absent {
             return Err("somebody leaves who was not there".to_owned());
         }
         Ok(())

@@ -141,6 +141,12 @@ pub struct RoomConfig {
     pub may_visitors_request_voice: bool,
     /// Seconds between two messages of one user (`slow_mode_duration`, XEP-0500); 0: as they come.
     pub slow_mode_seconds: u32,
+    /// Messages that mention a member who is not inside are forwarded (`forwardmentions`, XEP-0452).
+    pub forwards_mentions: bool,
+    /// Members who are not inside are told once that something was said (`notify_absent`).
+    pub notifies_absent: bool,
+    /// Members who are not inside are shown to those who enter (`show_absent`).
+    pub shows_absent: bool,
 }
 
 /// A role as a configuration names it.
@@ -203,6 +209,9 @@ impl Default for RoomConfig {
             may_visitors_set_status: true,
             may_visitors_request_voice: true,
             slow_mode_seconds: 0,
+            forwards_mentions: false,
+            notifies_absent: false,
+            shows_absent: false,
         }
     }
 }

@@ -63,6 +63,7 @@ impl Room {
             ns::OCCUPANT_ID,
             ns::REGISTER,
             ns::SID,
+            ns::MAV,
             ns::VCARD,
             ns::COMMANDS,
             ns::HATS,

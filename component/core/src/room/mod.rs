@@ -3,6 +3,7 @@
 //! The seam: [`Room`], [`Input`], [`Outcome`]. The folders beside this file mirror the chapters of the XEP.
 //! No clock, no chance, no IO: the shell brings [`Now`] in, makes `records` durable, then speaks `outbound`.
 
+mod absent;
 mod admin;
 mod archive;
 mod command;
@@ -23,6 +24,7 @@ mod route;
 mod state;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 
 pub use archive::{Found, Lookup, PageSearch, Search, Sender};
@@ -65,6 +67,9 @@ pub struct Outcome {
     pub records: Vec<Record>,
     /// … the world hears of it, in this order.
     pub outbound: Vec<Outbound>,
+    /// Users with a tie to the room who are not inside and to whom something said now is the first since they were:
+    /// those who asked the service for it are told (XEP-0437).
+    pub activity: Vec<BareJid>,
     /// What is to be looked up in the archive, for the answer is not known yet: it comes as [`Input::Found`].
     pub lookup: Option<Lookup>,
     /// When the room wants its next [`Input::Tick`].
@@ -100,6 +105,8 @@ pub struct ServiceRules {
     pub archive_days_max: u32,
     /// The most seconds a room may have people wait between two messages (XEP-0500).
     pub slow_mode_max: u32,
+    /// The most mentions that one user who is not inside is told of in an hour (XEP-0452).
+    pub mentions_per_hour: u32,
     /// The most entries a room's affiliation list may hold.
     pub affiliations_max: u32,
     /// The longest body or subject, in bytes.

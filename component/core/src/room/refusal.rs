@@ -260,7 +260,7 @@ impl Refusal {
 }
 
 /// The URI under which `room` can be entered (XEP-0045 §17.2, RFC 5122).
-fn xmpp_uri(room: &BareJid) -> String {
+pub(super) fn xmpp_uri(room: &BareJid) -> String {
     let mut uri = String::from("xmpp:");
     for byte in room.as_str().bytes() {
         match byte {

@@ -9,11 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::absent::Absent;
 use super::hats::Hats;
 use super::history::History;
 use super::occupant::LastWords;
 use super::pulse::Pulse;
 use super::roster::Roster;
+use super::versions::Versions;
 use super::{ServiceRules, Turn};
 use crate::muc::{Affiliation, RoomConfig};
 use crate::name::{BareJid, Jid, Nick};
@@ -41,6 +43,8 @@ pub struct Room {
     /// Reserved nicks, as compared, and for whom.
     pub(super) reserved: BTreeMap<Arc<str>, BareJid>,
     pub(super) roster: Roster,
+    pub(super) absent: Absent,
+    pub(super) versions: Versions,
     pub(super) history: History,
     pub(super) pulse: Pulse,
     pub(super) last_words: LastWords,
@@ -71,6 +75,8 @@ impl Room {
             domain_entries: 0,
             reserved: BTreeMap::new(),
             roster: Roster::default(),
+            absent: Absent::default(),
+            versions: Versions::default(),
             history: History::default(),
             pulse: Pulse::default(),
             last_words: LastWords::default(),
@@ -109,6 +115,8 @@ impl Room {
         room.pulse = Pulse::restored(room.created_at, &room.history, is_whole);
         room.avatars = image.avatars;
         room.hats = Hats::restored(image.hats, image.hat_wearers);
+        room.versions = Versions::restored(image.relisted);
+        room.restore_absent(image.seen);
         room.tombstone = image.tombstone;
         room
     }
@@ -124,6 +132,8 @@ impl Room {
             subject: self.subject.clone(),
             last_seq: self.last_seq,
             affiliations: self.affiliations.values().cloned().collect(),
+            seen: self.absent.seen(),
+            relisted: self.versions.entries(),
             occupants: self.roster.entries(),
             history: self.history.messages(),
             avatars: self.avatars.clone(),
@@ -157,10 +167,14 @@ impl Room {
                 self.avatars = card.as_ref().map_or_else(|| Arc::new([]) as Arc<[String]>, |card| card.avatars.clone());
             }
             Record::Hat(change) => self.hats.apply(change),
+            Record::Seen { who, upto } => self.see(who, *upto),
+            Record::Relisted { who, version } => self.versions.push(*version, who.clone()),
             Record::Destroyed(tombstone) => {
                 self.hats = Hats::default();
                 self.roster = Roster::default();
                 self.avatars = Arc::new([]);
+                self.absent = Absent::default();
+                self.versions = Versions::default();
                 self.affiliations.clear();
                 self.reserved.clear();
                 self.domain_entries = 0;
@@ -270,6 +284,7 @@ impl Room {
                 self.reserved.remove(nick.key());
             }
         }
+        self.absent.tie(&entry);
         if entry.affiliation == Affiliation::None && entry.nick.is_none() {
             return;
         }
@@ -289,6 +304,7 @@ impl Room {
     fn hear(&mut self, message: &Arc<Message>) {
         self.last_seq = self.last_seq.max(message.seq);
         self.pulse.beat(message);
+        self.absent.hear(message);
         match message.kind {
             MessageKind::Speech => self.history.push(message.clone(), self.config.history_max),
             MessageKind::Subject => self.subject = Some(message.clone()),

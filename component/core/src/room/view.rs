@@ -38,6 +38,8 @@ pub(super) struct News<'a> {
     /// Who did it, if it is somebody inside.
     pub(super) actor: Option<&'a Nick>,
     pub(super) reason: Option<&'a str>,
+    /// The versions of the lists before and after it (XEP-0463).
+    pub(super) mav: Option<&'a Element>,
     /// The `<destroy/>` of a room's end.
     pub(super) destroy: Option<&'a Element>,
 }
@@ -201,7 +203,9 @@ impl Face {
             actor: news.actor,
             reason: news.reason,
         };
-        let x = user_x(std::iter::once(item.to_element(ns::MUC_USER)).chain(news.destroy.cloned()), news.statuses);
+        let item = item.to_element(ns::MUC_USER);
+        let children = news.mav.cloned().into_iter().chain([item]).chain(news.destroy.cloned());
+        let x = user_x(children, news.statuses);
         let hats = self.hats.as_ref().filter(|_| type_ == Type::None);
         let mut stanza = Stanza::new(Kind::Presence, type_, self.jid.clone());
         stanza.payload.reserve_exact(self.payload.len() + 2 + usize::from(hats.is_some()));

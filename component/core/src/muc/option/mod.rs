@@ -9,6 +9,7 @@
 //! Owners and admins are in the form too, but are affiliations: `room/owner/configure.rs` has them.
 
 mod about;
+mod absent;
 mod asked;
 mod entering;
 mod keeping;
@@ -123,6 +124,9 @@ pub const ALL: &[RoomOption] = &[
     speaking::VISITOR_STATUS,
     speaking::VOICE_REQUESTS,
     speaking::SLOW_MODE,
+    absent::FORWARD_MENTIONS,
+    absent::NOTIFY_ABSENT,
+    absent::SHOW_ABSENT,
 ];
 
 /// What an option has that discovery tells nothing of.

@@ -1,6 +1,8 @@
 //! Affiliations set (XEP-0045 §9.1 ban, §9.3 member, §10.3-§10.7 owner and admin): what becomes of those
 //! inside, and who hears of those who are not.
 
+use minidom::Element;
+
 use super::super::privilege::Actor;
 use super::super::state::is_domain;
 use super::super::view::{Face, Item, News, user_x};
@@ -31,15 +33,32 @@ impl Room {
             .filter(|occupant| concerns(&who, &occupant.bare))
             .map(|occupant| self.face(occupant))
             .collect();
+        let is_relisted = old.map_or(Affiliation::None, |old| old.affiliation) != entry.affiliation;
+        let is_new = old.is_none();
         let (affiliation, reason) = (entry.affiliation, entry.reason.clone());
         self.commit(Record::Affiliated(Box::new(entry)), turn);
+        let mav = is_relisted.then(|| self.relist(&who, turn));
+        if is_new && !is_domain(&who) {
+            self.note_seen(&who, turn);
+        }
         let news = News { actor: by.nick.as_ref(), reason: reason.as_deref(), ..News::default() };
-        for face in &before {
-            self.adapt(face, &news, turn);
+        let with_versions = News { mav: mav.as_ref(), ..news };
+        for (nth, face) in before.iter().enumerate() {
+            // Of several nicks of a user one tells of the lists; none of those whom an entry for a domain concerns.
+            let tells = nth == 0 && !is_domain(&who);
+            self.adapt(face, if tells { &with_versions } else { &news }, turn);
         }
-        if before.is_empty() && was != affiliation {
-            self.tell_absent(&who, affiliation, &news, turn);
+        let is_for_all = is_relisted && is_domain(&who);
+        if before.is_empty() && was != affiliation || is_for_all {
+            self.tell_absent(&who, affiliation, &with_versions, turn);
         }
+    }
+
+    /// Gives the lists a new version, for the affiliation of `who` is another one; tells which and from which.
+    fn relist(&mut self, who: &BareJid, turn: &mut Turn<'_>) -> Element {
+        let version = self.versions.current() + 1;
+        self.commit(Record::Relisted { who: who.clone(), version }, turn);
+        self.step_to(version)
     }
 
     /// Somebody inside has another affiliation than before.
@@ -96,7 +115,7 @@ impl Room {
         let id = turn.id();
         let stanza = Stanza::new(Kind::Message, Type::None, self.jid.as_jid().clone())
             .with_id(Some(id))
-            .with(user_x([item.to_element(ns::MUC_USER)], &[]));
+            .with(user_x(news.mav.cloned().into_iter().chain([item.to_element(ns::MUC_USER)]), &[]));
         turn.say(stanza, Audience::Many(to));
     }
 }

@@ -132,6 +132,7 @@ impl Room {
             at: turn.now.utc,
         };
         self.commit(Record::Entered(Box::new(entry)), turn);
+        self.note_seen(&ask.stanza.from.to_bare(), turn);
         let Some(face) = self.face_named(&nick) else { return };
         self.tell_arrival(&face, ask, turn);
         self.tell_room(&face, ask, x, &extra, turn);
@@ -151,12 +152,14 @@ impl Room {
     /// Tells the sender's session all there is to know: who is inside, itself, what was said, the subject.
     fn tell_room(&self, own: &Face, ask: &Inbound, x: &Element, extra: &[Status], turn: &mut Turn<'_>) {
         let sees_jids = self.sees_jids(own.role);
+        let mav = self.tell_affiliations(ask, x, turn);
         for other in self.roster.iter().filter(|other| other.nick != own.nick) {
             if self.config.broadcasts(other.role) {
                 let stanza = self.face(other).presence(Type::None, sees_jids, &News::default());
                 turn.say(stanza, Audience::One(ask.stanza.from.clone()));
             }
         }
+        self.show_absent(&ask.stanza.from, sees_jids, turn);
         let mut statuses = extra.to_vec();
         if self.config.whois == Whois::Anyone {
             statuses.push(Status::NonAnonymousNotice);
@@ -164,7 +167,7 @@ impl Room {
         if self.config.is_archived {
             statuses.push(Status::LoggingOn);
         }
-        let news = News { statuses: &statuses, ..News::default() };
+        let news = News { statuses: &statuses, mav: mav.as_ref(), ..News::default() };
         let asker = std::slice::from_ref(&ask.stanza.from);
         self.tell_avatar(&ask.stanza.from, turn);
         self.tell_session(own, asker, ask.stanza.id.as_deref(), &Type::None, &news, turn);

@@ -34,6 +34,7 @@ impl Room {
         let mut gone = self.face(occupant);
         let was_shown = occupant.shown().who == *who;
         self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
+        self.note_seen(&gone.bare, turn);
         let news = News { statuses, ..News::default() };
         gone.payload = farewell;
         self.tell_leaver(&gone, std::slice::from_ref(who), &news, turn);
@@ -69,6 +70,7 @@ impl Room {
         for who in &gone.sessions {
             self.commit(Record::Left { who: who.clone(), nick: gone.nick.clone(), why }, turn);
         }
+        self.note_seen(&gone.bare, turn);
         gone.payload = Arc::new([]);
         gone.affiliation = self.affiliation(&gone.bare);
         self.tell_leaver(&gone, &gone.sessions, news, turn);

@@ -1,5 +1,6 @@
 //! What occupants do (XEP-0045 §7): one use case a file.
 
+mod affiliations;
 mod enter;
 mod exit;
 mod invite;

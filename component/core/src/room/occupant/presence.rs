@@ -53,12 +53,18 @@ impl Room {
     /// Somebody inside asks how an occupant is; others get no answer (§17.3).
     pub(in super::super) fn probe(&self, ask: &Inbound, nick: &Nick, turn: &mut Turn<'_>) {
         let Some(asker) = self.roster.of(&ask.stanza.from) else { return };
-        let Some(face) = self.face_named(nick) else { return };
+        let sees_jids = self.sees_jids(asker.role);
+        let Some(face) = self.face_named(nick) else {
+            if let Some(stanza) = self.absent_named(nick, sees_jids) {
+                turn.say(stanza, Audience::One(ask.stanza.from.clone()));
+            }
+            return;
+        };
         if face.nick == asker.nick {
             let own = std::slice::from_ref(&ask.stanza.from);
             self.tell_session(&face, own, None, &Type::None, &News::default(), turn);
         } else if self.config.broadcasts(face.role) {
-            let stanza = face.presence(Type::None, self.sees_jids(asker.role), &News::default());
+            let stanza = face.presence(Type::None, sees_jids, &News::default());
             turn.say(stanza, Audience::One(ask.stanza.from.clone()));
         }
     }

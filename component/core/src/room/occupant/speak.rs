@@ -39,6 +39,7 @@ impl Room {
         said.payload.extend(honest(&ask.stanza, &self.jid).cloned());
         said.payload.push(occupant_id(&speaker.stable_id));
         let nick = speaker.nick.clone();
+        let mut kept = None;
         if subject.is_some() || is_kept(&ask.stanza) {
             let at = self.stamp(turn.now.utc);
             let archive_id = turn.id_of(at);
@@ -56,13 +57,18 @@ impl Room {
                 is_archived: self.config.is_archived && !ask.stanza.payload.iter().any(forbids_archive),
             };
             let retraction = self.own_retraction(&ask.stanza, &message, turn.now.utc);
-            self.commit(Record::Spoken(Arc::new(message)), turn);
+            let message = Arc::new(message);
+            self.commit(Record::Spoken(message.clone()), turn);
+            kept = Some(message);
             if let Some(retraction) = retraction {
                 self.commit(Record::Retracted(Arc::new(retraction)), turn);
             }
         }
         if is_text {
             self.note_words(&ask.stanza.from.to_bare(), turn.now.utc);
+        }
+        if let Some(message) = kept {
+            self.tell_those_away(&said, &message, turn);
         }
         turn.say(said, Audience::Many(self.roster.everyone()));
         Ok(())

@@ -112,12 +112,21 @@ impl Room {
 
 fn statuses_of_change(before: &RoomConfig, now: &RoomConfig) -> Vec<Status> {
     let mut statuses = Vec::new();
-    let public = |config: &RoomConfig| RoomConfig { whois: Whois::Anyone, is_archived: true, ..config.clone() };
+    let public = |config: &RoomConfig| RoomConfig {
+        whois: Whois::Anyone,
+        is_archived: true,
+        shows_absent: false,
+        ..config.clone()
+    };
     if public(before) != public(now) {
         statuses.push(Status::ConfigChanged);
     }
     if before.is_archived != now.is_archived {
         statuses.push(if now.is_archived { Status::LoggingOn } else { Status::LoggingOff });
+    }
+    if before.shows_absent != now.shows_absent {
+        let shows = [Status::HidesUnavailableMembers, Status::ShowsUnavailableMembers];
+        statuses.push(shows[usize::from(now.shows_absent)]);
     }
     if before.whois != now.whois {
         statuses.push(match now.whois {

@@ -44,6 +44,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
         history_max: 50,
         archive_days_max: 0,
         slow_mode_max: 86_400,
+        mentions_per_hour: 20,
         affiliations_max: 20,
         body_bytes_max: 1000,
         nick_chars_max: 20,

@@ -167,7 +167,7 @@ fn a_destroyed_room_tells_where_to_go_until_its_time_is_over() {
     let out = say(&mut room, 70_000, NILS, "<presence to='hall/Nils'><x xmlns='#muc'/></presence>");
     assert!(matches!(
         out.records.as_slice(),
-        [Record::Vanished, Record::Created(_), Record::Affiliated(_), Record::Entered(_)]
+        [Record::Vanished, Record::Created(_), Record::Affiliated(_), Record::Entered(_), Record::Seen { .. }]
     ));
 }
 
@@ -251,7 +251,8 @@ fn a_nick_kept_for_somebody_is_for_nobody_else() {
     say(&mut room, 9, OLGA, reserve);
     assert!(lines(&say(&mut room, 9, NILS, "<presence to='hall/adam'/>"))[0].contains("<conflict"));
     assert!(lines(&enter(&mut room, "nora@example.org/1", "ADAM"))[0].contains("<conflict"));
-    assert_eq!(enter(&mut room, "adam@example.org/1", "Adam").records.len(), 1);
+    let entered = enter(&mut room, "adam@example.org/1", "Adam").records;
+    assert!(matches!(&entered[..], [Record::Entered(_), Record::Seen { .. }]), "{entered:?}");
 }
 
 #[test]
@@ -296,5 +297,7 @@ fn one_request_does_not_reserve_a_nick_twice() {
     let twice = ask(item("mia", "Star") + &item("nora", "star"));
     assert!(twice.records.is_empty(), "{:?}", twice.records);
     assert!(lines(&twice)[0].contains("<conflict "), "{:?}", lines(&twice));
-    assert_eq!(ask(item("mia", "Star") + &item("mia", "star")).records.len(), 1, "for one it may be said twice");
+    let for_one = ask(item("mia", "Star") + &item("mia", "star")).records;
+    let entries = for_one.iter().filter(|record| matches!(record, Record::Affiliated(_))).count();
+    assert_eq!(entries, 1, "for one it may be said twice: {for_one:?}");
 }
