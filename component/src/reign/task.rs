@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem_muc_core::name::BareJid;
+use tandem_muc_core::pace;
 use tandem_muc_core::pair::Opening;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
@@ -189,6 +190,7 @@ impl Task {
             news,
             kept: None,
             thaw: None,
+            pace: pace::Pace::new(setup.service.pace()),
         };
         let (demands, demanded) = mpsc::channel(4);
         let (told_opened, opened) = oneshot::channel();
