@@ -9,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Stanzas that came in, by `domain`.
 pub const STANZAS_IN: &str = "tandem_muc_stanzas_received_total";
+/// Stanzas refused because their senders are too fast, by `domain`.
+pub const STANZAS_REFUSED: &str = "tandem_muc_stanzas_refused_total";
 /// Stanzas that went out, each addressee counted, by `domain`.
 pub const STANZAS_OUT: &str = "tandem_muc_stanzas_sent_total";
 /// Records made durable, by `domain`.

@@ -7,6 +7,7 @@ mod check;
 mod defaults;
 mod error;
 mod identity;
+mod rates;
 pub mod relay;
 mod value;
 
@@ -21,6 +22,7 @@ use tandem_muc_core::room::{Creators, ServiceRules};
 pub use defaults::Defaults;
 pub use error::ConfigError;
 pub use identity::Identity;
+pub use rates::Rates;
 pub use relay::RelayConfig;
 use value::{any, list, maybe};
 
@@ -149,6 +151,9 @@ pub struct Service {
     /// Limits on what a stranger can send or fill.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits on how fast somebody can send.
+    #[serde(default)]
+    pub rates: Rates,
     /// What a new room starts with, and what of it owners leave as it is.
     #[serde(default)]
     pub defaults: Defaults,

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use foldhash::fast::FixedState;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::ns;
-use tandem_muc_core::stanza::{Condition, Inbound, Kind, Type};
+use tandem_muc_core::pace::{Pace, Verdict};
+use tandem_muc_core::stanza::{Condition, Inbound, Kind, StanzaError, Type};
+use tandem_muc_core::time::Moment;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
@@ -46,6 +48,8 @@ pub(super) struct Dispatch {
     pub(super) hush: Hush,
     /// Turning it true lets frozen shards go on; dropping it ends them.
     pub(super) thaw: Option<watch::Sender<bool>>,
+    /// How fast people may send.
+    pub(super) pace: Pace<Received>,
 }
 
 /// What the dispatch is told.
@@ -90,7 +94,10 @@ impl Dispatch {
             tokio::select! {
                 biased;
                 () = turned(&mut quits) => break,
-                Some(demand) = demands.recv() => self.heed(demand, &mut inbound).await,
+                Some(demand) = demands.recv() => {
+                    self.release(true).await;
+                    self.heed(demand, &mut inbound).await;
+                }
                 turn = self.hush.turns() => match turn {
                     Turn::Back { is_bare } => self.ask_level(is_bare).await,
                     Turn::Over => self.go_on(&mut inbound).await,
@@ -99,6 +106,7 @@ impl Dispatch {
                     let config = reloads.borrow_and_update().clone();
                     self.reload(config).await;
                 }
+                () = due(self.since, self.pace.next()) => self.release(false).await,
                 stanza = inbound.recv() => match stanza {
                     Some(stanza) => {
                         received.increment(1);
@@ -113,6 +121,7 @@ impl Dispatch {
         while let Ok(stanza) = inbound.try_recv() {
             self.take(stanza).await;
         }
+        self.release(true).await;
         self.kept.take().unwrap_or_default()
     }
 
@@ -190,9 +199,57 @@ impl Dispatch {
             None if self.hush.is_full() => self.ask_to_wait(stanza).await,
             None => {
                 if let Some(stanza) = self.hush.pass(stanza) {
-                    self.hand_on(stanza).await;
+                    self.weigh(stanza).await;
                 }
             }
+        }
+    }
+
+    /// Hands on what does not come too fast.
+    async fn weigh(&mut self, stanza: Received) {
+        let (verdict, overtaken) = self.pace.weigh(self.moment(), stanza);
+        self.drop(overtaken).await;
+        match verdict {
+            Verdict::Pass(stanza) => self.hand_on(stanza).await,
+            Verdict::Held => {}
+            Verdict::Refuse(stanza, why) => {
+                metrics::counter!(telemetry::STANZAS_REFUSED, "domain" => self.domain.clone()).increment(1);
+                self.refuse(stanza, &why).await;
+            }
+            Verdict::Drop(stanza) => self.drop(Some(stanza)).await,
+        }
+    }
+
+    /// Hands on the presences whose time has come, or all of them.
+    async fn release(&mut self, is_over: bool) {
+        let mut released = if is_over { self.pace.release_all() } else { Vec::new() };
+        while let Some(stanza) = self.pace.release(self.moment()) {
+            released.push(stanza);
+        }
+        for stanza in released {
+            self.hand_on(stanza).await;
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Nothing comes of a stanza; a relay may forget it.
+    async fn drop(&self, stanza: Option<Received>) {
+        if let Some(ticket) = stanza.and_then(|stanza| stanza.ticket) {
+            self.stream.settle(vec![ticket]).await;
+        }
+    }
+
+    /// Says no, in its place among what the domain says as long as that moves on.
+    async fn refuse(&self, stanza: Received, why: &StanzaError) {
+        let Received { inbound, ticket } = stanza;
+        let word = inbound.error(why);
+        match self.journal.health() {
+            Health::Fine => self.journal.submit(Entry::Lobby { word, ticket }).await,
+            Health::Late | Health::Away => self.stream.refuse(word, ticket).await,
+            Health::Over { .. } => {}
         }
     }
 
@@ -280,6 +337,7 @@ impl Dispatch {
         let own =
             config.as_ref().and_then(|config| config.services.iter().find(|s| s.domain.0.as_str() == self.domain));
         let Some(service) = own else { return };
+        self.pace.obey(service.pace());
         let rules = Arc::new(service.rules());
         self.lobby.obey(rules.clone());
         for shard in &self.shards {
@@ -289,6 +347,14 @@ impl Dispatch {
             domain = self.domain,
             "reloaded: rules and limits of rooms; server, secret, store and http need a restart"
         );
+    }
+}
+
+/// Comes when it is that moment after the beginning; never where there is none.
+async fn due(since: Instant, moment: Option<Moment>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until((since + Duration::from_millis(moment.0)).into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem_muc_core::name::BareJid;
+use tandem_muc_core::pace;
 use tandem_muc_core::pair::Opening;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
@@ -205,6 +206,7 @@ impl Task {
             has_twin: setup.has_twin,
             hush: Hush::new(stream.state()),
             thaw: None,
+            pace: pace::Pace::new(setup.service.pace()),
         };
         let (demands, demanded) = mpsc::channel(4);
         let (told_opened, opened) = oneshot::channel();

@@ -135,6 +135,12 @@ pub struct Received {
     pub ticket: Option<Ticket>,
 }
 
+impl std::borrow::Borrow<Inbound> for Received {
+    fn borrow(&self) -> &Inbound {
+        &self.inbound
+    }
+}
+
 /// What its owners want of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {

@@ -14,6 +14,8 @@ from . import ports
 from .network import Host
 from .process import Process, directory
 
+# Loads of the tests are more than people may send; what is too fast has tests of its own.
+UNHURRIED = {f"{what}_per_minute": 0 for what in ("messages", "presences", "requests")}
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -46,8 +48,11 @@ class Component:
             "node": {"name": name},
             "store": {"url": url or f"sqlite:{self.database}"},
             "service": [
-                {"domain": domain, "home": "a", "server": [f"{ports.HOST}:{server_port}"], "secret": secret, "admins": ["admin@localhost"]}
-            ],
+                {
+                    "domain": domain, "home": "a", "server": [f"{ports.HOST}:{server_port}"], "secret": secret, "admins": ["admin@localhost"],
+                    "rates": UNHURRIED,
+                }
+            ],  # fmt: skip
             "http": {"listen": f"{ports.HOST}:{self.http}"},
             "log": {"format": "text"},
         }

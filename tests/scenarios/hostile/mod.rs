@@ -196,6 +196,7 @@ fn offers(rules: &Arc<ServiceRules>) -> Result<Vec<Offer>, String> {
     Ok(fields.map(offer).collect())
 }
 
+/// Nobody waits before asking for voice again, for who asked when is remembered only in memory.
 fn rules(dice: &mut Dice) -> ServiceRules {
     ServiceRules {
         creation: if dice.one_in(3) { Creators::Local } else { Creators::Anyone },
@@ -209,6 +210,7 @@ fn rules(dice: &mut Dice) -> ServiceRules {
         affiliations_max: 9,
         body_bytes_max: 64,
         nick_chars_max: 8,
+        voice_request_ms: 0,
         tombstone_ms: 3_000,
         lock_ms: 5_000,
         ..generous()

@@ -183,6 +183,8 @@ fn live(steps: &[Step], config: RoomConfig, is_locked: bool) -> Result<(), TestC
     let is_hiding = config.whois == Whois::Moderators;
     let mut rules = Arc::unwrap_or_clone(rules(config));
     rules.locks_new_rooms = is_locked;
+    // Who asked when is remembered only as long as the room is in memory.
+    rules.voice_request_ms = 0;
     let rules = Arc::new(rules);
     let mut lived = vacant(rules.clone());
     let mut replayed = vacant(rules.clone());
