@@ -94,10 +94,7 @@ impl Dispatch {
             tokio::select! {
                 biased;
                 () = turned(&mut quits) => break,
-                Some(demand) = demands.recv() => {
-                    self.release(true).await;
-                    self.heed(demand, &mut inbound).await;
-                }
+                Some(demand) = demands.recv() => self.heed(demand, &mut inbound).await,
                 turn = self.hush.turns() => match turn {
                     Turn::Back { is_bare } => self.ask_level(is_bare).await,
                     Turn::Over => self.go_on(&mut inbound).await,
@@ -139,6 +136,7 @@ impl Dispatch {
         match demand {
             Demand::Freeze(frozen) => {
                 self.go_on(inbound).await;
+                self.release(true).await;
                 self.freeze(frozen);
             }
             Demand::Swept => self.go_on(inbound).await,
