@@ -22,7 +22,7 @@ async fn node(stage: &Stage) -> (StreamHandle, mpsc::Receiver<Received>) {
     (stream, inbound)
 }
 
-async fn attached(stream: &StreamHandle) {
+pub(super) async fn attached(stream: &StreamHandle) {
     let mut state = stream.state();
     soon(state.wait_for(|state| matches!(state, StreamState::Attached { .. }))).await.expect("it lives");
 }
@@ -35,7 +35,7 @@ async fn server_comes_back(stage: &Stage, stream: &StreamHandle) {
     attached(stream).await;
 }
 
-async fn read(inbound: &mut mpsc::Receiver<Received>, count: usize) -> Vec<Received> {
+pub(super) async fn read(inbound: &mut mpsc::Receiver<Received>, count: usize) -> Vec<Received> {
     let mut all = Vec::new();
     while all.len() < count {
         all.push(soon(inbound.recv()).await.expect("a stanza"));

@@ -10,6 +10,7 @@ mod ends;
 mod hostile;
 mod keeping;
 mod peer;
+mod several;
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,9 +44,14 @@ impl Stage {
 
     /// With more lines in the file, at another pace.
     async fn start_with(lines: &str, pace: Pace) -> Stage {
+        Stage::start_at("127.0.0.1:0", lines, pace).await
+    }
+
+    /// The same where nodes know it to be.
+    async fn start_at(listen: &str, lines: &str, pace: Pace) -> Stage {
         let server = Loopback::start(DOMAIN, SECRET, Hearing::Keep).await;
         let text = format!(
-            "[[domain]]\ndomain = \"{DOMAIN}\"\nsecret = \"{SECRET}\"\nserver = \"{}\"\nlisten = \"127.0.0.1:0\"\n{lines}",
+            "[[domain]]\ndomain = \"{DOMAIN}\"\nsecret = \"{SECRET}\"\nserver = \"{}\"\nlisten = \"{listen}\"\n{lines}",
             server.address()
         );
         let config = RelayConfig::parse(Path::new("relay.toml"), &text).expect("a configuration");

@@ -97,6 +97,7 @@ fn domain(terms: &Terms, nodes: &[NodeView], seen: &Sighted) -> DomainView {
         since_ms: held.map(|held| held.since_ms),
         lasting_ms: held.map(|held| held.lasting_ms),
         level: held.and_then(|held| held.duty.level),
+        attachments: held.map_or_else(Vec::new, |held| held.duty.servers.lines().map(str::to_owned).collect()),
         gap_ms: held.and_then(|held| held.duty.gap_ms),
         is_paused: seen.bearings.is_paused,
         moves: seen.bearings.moves,

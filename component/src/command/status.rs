@@ -62,6 +62,8 @@ pub struct DomainView {
     pub lasting_ms: Option<u64>,
     /// How the holder is attached: 0, 1 or 2.
     pub level: Option<u8>,
+    /// Where the holder is attached and where not, with the level: a relay of the list, or a server, each.
+    pub attachments: Vec<String>,
     /// How long nobody served at the holder's last takeover or move.
     pub gap_ms: Option<u64>,
     /// Whether an operator forbade automatic moves.

@@ -37,6 +37,9 @@ impl DomainView {
         for trouble in &self.troubles {
             text.line(vec![plain("  "), span(trouble.as_str(), if self.is_served { Tone::Warn } else { Tone::Bad })]);
         }
+        for attachment in &self.attachments {
+            text.line(vec![plain("  "), span("attached: ", Tone::Faint), plain(attachment.as_str())]);
+        }
         for suspect in &self.suspected {
             text.line(vec![plain("  "), span(format!("node {suspect} is late with its beat"), Tone::Warn)]);
         }

@@ -103,6 +103,20 @@ fn a_pair_that_is_well_has_no_troubles() {
 }
 
 #[test]
+fn every_attachment_is_shown_and_one_that_is_lost_is_a_trouble() {
+    let mut seen = well();
+    seen.duties[0].duty.servers =
+        "L2 relay 10.0.0.1:5348: heard, spoken through\nL2 relay 10.0.0.2:5348: heard".to_owned();
+    let told = status(seen.clone());
+    assert_eq!((told.verdict, told.domains[0].attachments.len()), (Verdict::Good, 2));
+    assert!(told.text().to_string().contains("\n  attached: L2 relay 10.0.0.2:5348: heard\n"), "{}", told.text());
+    seen.duties[0].duty.servers =
+        "L2 relay 10.0.0.1:5348: heard, spoken through\nrelay 10.0.0.2:5348: away: why".to_owned();
+    let told = status(seen);
+    assert_eq!((told.verdict, trouble(&told)), (Verdict::Troubled, "relay 10.0.0.2:5348: away: why"));
+}
+
+#[test]
 fn a_silent_twin_is_told_by_the_other_and_is_not_fit() {
     let status = status(sighted(
         Some(lease(Some("b"), 1_500)),
@@ -231,7 +245,7 @@ fn the_names_in_json_stay() {
     assert_eq!(value["verdict"], "good");
     assert_eq!(
         sorted(names(&value["domains"][0])),
-        "domain epoch gap_ms holder home is_paused is_redundant is_served lasting_ms lease_ms level moves moves_max \
+        "attachments domain epoch gap_ms holder home is_paused is_redundant is_served lasting_ms lease_ms level moves moves_max \
          nodes on_failover orders since_ms suspected troubles"
     );
     assert_eq!(

@@ -26,6 +26,7 @@ impl Case<'_> {
         let mut troubles = Vec::new();
         troubles.extend(self.silence());
         troubles.extend(disagreements);
+        troubles.extend(self.detached());
         troubles.extend(self.lonely());
         troubles.extend(self.operators());
         troubles.extend(self.strangers());
@@ -46,6 +47,12 @@ impl Case<'_> {
         let standing = view.nodes.iter().find(|duty| duty.node == *holder);
         let words = standing.map(|duty| format!("{} ({}): {}", duty.state, duty.reason, duty.why));
         Some(format!("node {holder} holds the lease and does not speak: {}", words.unwrap_or_default()))
+    }
+
+    /// Relays that are away while another serves.
+    fn detached(&self) -> Vec<String> {
+        let away = self.view.attachments.iter().filter(|attachment| attachment.contains(": away: "));
+        away.cloned().collect()
     }
 
     /// Why there is nobody to take over.

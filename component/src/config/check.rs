@@ -2,6 +2,9 @@
 
 use super::{Config, Service};
 
+/// Every relay of a domain is attached at once; a cluster has a few.
+const RELAYS_MAX: usize = 8;
+
 impl Config {
     /// The key at fault, and the sentence about it.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
@@ -32,6 +35,7 @@ impl Config {
                 ));
             }
             self.check_home(service)?;
+            check_relays(service)?;
             for address in service.relay.iter().chain(&service.server) {
                 if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
                     let key = if service.relay.contains(address) { "relay" } else { "server" };
@@ -123,5 +127,16 @@ impl Config {
                 service.domain.0, self.node.name
             ),
         ))
+    }
+}
+
+fn check_relays(service: &Service) -> Result<(), (&'static str, String)> {
+    let (domain, relays) = (&service.domain.0, &service.relay);
+    if relays.len() > RELAYS_MAX {
+        return Err(("relay", format!("{domain}: relay names {} relays, more than {RELAYS_MAX}", relays.len())));
+    }
+    match relays.iter().enumerate().find(|(nth, relay)| relays[..*nth].contains(relay)) {
+        Some((_, twice)) => Err(("relay", format!("{domain}: relay names \"{twice}\" twice"))),
+        None => Ok(()),
     }
 }

@@ -121,7 +121,7 @@ pub struct Service {
     /// The node it belongs to; this one where the key is missing.
     #[serde(default, deserialize_with = "maybe")]
     pub home: Option<String>,
-    /// Relays (`tandem-muc relay`), tried in order before any server.
+    /// Relays (`tandem-muc relay`), before any server: all are attached, the first that is there is spoken through.
     #[serde(default, deserialize_with = "list")]
     pub relay: Vec<String>,
     /// Component listeners of the XMPP server, tried in order.

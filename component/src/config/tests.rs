@@ -41,6 +41,11 @@ fn a_bad_value_is_refused_with_line_and_what_is_allowed() {
     assert!(told.contains("stands in two"), "{told}");
     let told = refusal(&format!("{LEAST}server = [\"localhost\"]\n"));
     assert!(told.contains("host:port (component.toml:4)"), "{told}");
+    let told = refusal(&format!("{LEAST}relay = [\"a:1\", \"b:1\", \"a:1\"]\n"));
+    assert!(told.contains("relay names \"a:1\" twice (component.toml:4)"), "{told}");
+    let many: Vec<String> = (1..=9).map(|nth| format!("\"a:{nth}\"")).collect();
+    let told = refusal(&format!("{LEAST}relay = [{}]\n", many.join(", ")));
+    assert!(told.contains("relay names 9 relays, more than 8"), "{told}");
 }
 
 #[test]

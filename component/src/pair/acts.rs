@@ -74,7 +74,7 @@ impl Driver {
         let (news, mut heard) = mpsc::unbounded_channel();
         let grant = Grant { lease: lease.clone(), gate, handed_in, warm };
         let reign = Reign::begin(self.setup.reign.clone(), grant, news);
-        self.stream = Some(reign.stream());
+        (self.stream, self.paths) = (Some(reign.stream()), Some(reign.paths()));
         let back = self.back.clone();
         tokio::spawn(async move {
             while let Some(news) = heard.recv().await {
@@ -159,7 +159,7 @@ impl Driver {
             // The next reign's first renewal waits for nobody.
             renewing.abort();
         }
-        (self.stream, self.vitals, self.level) = (None, None, None);
+        (self.stream, self.paths, self.vitals, self.level) = (None, None, None, None);
         self.standby = Some(Standby::start(self.setup.reign.stream.clone(), so_far));
     }
 

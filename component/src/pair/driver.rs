@@ -17,7 +17,7 @@ use super::{Report, Setup};
 use crate::fail;
 use crate::reign::{Frozen, News, Reign, Vitals, turned};
 use crate::store::{Acquired, Duty, Epoch, Lease, StoreError};
-use crate::stream::{Gatekeeper, Standby, StreamState};
+use crate::stream::{Gatekeeper, Path, Standby, StreamState};
 
 /// For so long, which is for ever, a node without a twin may speak.
 const ALONE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -56,6 +56,8 @@ pub(super) struct Driver {
     /// A lease that was had, until the engine says what to do with it.
     pub(super) granted: Option<(Lease, Instant)>,
     pub(super) stream: Option<watch::Receiver<StreamState>>,
+    /// How each relay stands, while this node reigns.
+    pub(super) paths: Option<watch::Receiver<Vec<Path>>>,
     pub(super) vitals: Option<Vitals>,
     pub(super) level: Option<Level>,
     pub(super) last_gap_ms: Option<u64>,
@@ -119,6 +121,7 @@ impl Driver {
             reigns: 0,
             granted: None,
             stream: None,
+            paths: None,
             vitals: None,
             level: None,
             last_gap_ms: None,
@@ -233,13 +236,7 @@ impl Driver {
             epoch: Epoch(self.crown.as_ref().map_or(0, |crown| crown.lease.epoch.0)),
             gap_ms: self.last_gap_ms,
             secret_tag: self.setup.card.secret_tag.clone(),
-            servers: stream
-                .relays
-                .iter()
-                .map(|relay| format!("{relay} (relay)"))
-                .chain(stream.servers.clone())
-                .collect::<Vec<_>>()
-                .join(", "),
+            servers: self.attachments().join("\n"),
         }
     }
 
@@ -254,6 +251,16 @@ impl Driver {
             },
             (None, None) => None,
         }
+    }
+
+    /// Where this node is attached and where not, a line each, while it reigns.
+    fn attachments(&self) -> Vec<String> {
+        let (Some(paths), Some(stream)) = (&self.paths, &self.stream) else { return Vec::new() };
+        let mut all: Vec<String> = paths.borrow().iter().map(Path::to_string).collect();
+        if let (StreamState::Attached { server, relay: None, .. }, Some(level)) = (&*stream.borrow(), self.level) {
+            all.push(format!("L{} {server}: heard, spoken through", level as u8));
+        }
+        all
     }
 
     fn level(&self) -> Option<Level> {
@@ -395,6 +402,11 @@ impl Driver {
             }
             News::Leveled(level) => {
                 self.level = Some(level);
+                return;
+            }
+            News::Relay { relay, lost } => {
+                self.scribe.note_relay(self.engine.standing(), self.engine.reigns(), &relay, lost.as_deref());
+                self.write_duty();
                 return;
             }
             News::Detached(why) => Event::Detached(why),

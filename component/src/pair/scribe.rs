@@ -69,9 +69,24 @@ impl Scribe {
         ));
     }
 
+    /// One of several relays is lost, and why, or it is back: no reason to change anything, but to look.
+    pub(super) fn note_relay(&self, standing: &Standing, epoch: Option<i64>, relay: &str, lost: Option<&str>) {
+        let (reason, why) = match lost {
+            Some(why) => (Reason::CriticalServiceDown, format!("the relay at {relay} is lost: {why}")),
+            None => (Reason::Initialization, format!("the relay at {relay} is attached again")),
+        };
+        info!(domain = self.domain, epoch, "{why}");
+        self.remark(standing, epoch.unwrap_or_default(), reason, why);
+    }
+
     /// Something was lost that only an operator can judge.
     pub(super) fn lament(&self, standing: &Standing, epoch: i64, why: String) {
         error!(domain = self.domain, "{why}");
+        self.remark(standing, epoch, Reason::DatabaseFailure, why);
+    }
+
+    /// A line that is no change of standing.
+    fn remark(&self, standing: &Standing, epoch: i64, reason: Reason, why: String) {
         let state = standing.state.to_string();
         self.write(Line::Event(
             Box::new(HaEvent {
@@ -80,7 +95,7 @@ impl Scribe {
                 service: self.domain.clone(),
                 from: state.clone(),
                 to: state,
-                reason: Reason::DatabaseFailure.to_string(),
+                reason: reason.to_string(),
                 why,
                 epoch: Epoch(epoch),
                 detect_ms: None,

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use crate::config::{Config, ConfigError, Service};
 use crate::journal::{Health, Pulse};
 use crate::store::{Epoch, Lease, SqlStore};
-use crate::stream::{Gate, Limits, StreamConfig, StreamHandle, StreamState, Warm};
+use crate::stream::{Gate, Limits, Path, StreamConfig, StreamHandle, StreamState, Warm};
 
 pub use passed::as_text;
 
@@ -82,6 +82,13 @@ pub enum News {
     Leveled(Level),
     /// It is not.
     Detached(String),
+    /// One of several relays is lost, and why, or it is back.
+    Relay {
+        /// Its address.
+        relay: String,
+        /// Why it is lost; nothing: it is back.
+        lost: Option<String>,
+    },
     /// The relay serves a higher epoch.
     Outdated(i64),
     /// What was unheard is repeated, what had waited is handled; from here on it is as ever.
@@ -185,6 +192,11 @@ impl Reign {
     /// The stream's state.
     pub fn stream(&self) -> watch::Receiver<StreamState> {
         self.stream.state()
+    }
+
+    /// How each relay stands.
+    pub fn paths(&self) -> watch::Receiver<Vec<Path>> {
+        self.stream.paths()
     }
 
     /// After a freeze and with the lease handed over in `epoch`: reads the stream to its end, gives what was not handled.

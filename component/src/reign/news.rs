@@ -1,11 +1,18 @@
 //! What a reign tells the pair by itself: how its stream stands, and whether commits go through.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use tandem_muc_core::pair::Level;
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
 use super::News;
 use crate::journal::Health;
-use crate::stream::StreamState;
+use crate::stream::{Path, PathState, StreamState};
+
+/// Of one relay nothing is told for so long after something was: one that comes and goes would fill the history.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The news of a state of the stream, if there is any.
 pub(super) fn news_of(state: &StreamState) -> Option<News> {
@@ -42,6 +49,37 @@ pub(super) async fn tell_health(mut health: watch::Receiver<Health>, news: mpsc:
         };
         if told.is_some_and(|told| news.send(told).is_err()) || health.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Tells which of several relays is lost and which is back. Of the only one the stream's own state says as much.
+pub(super) async fn tell_relays(mut paths: watch::Receiver<Vec<Path>>, news: mpsc::UnboundedSender<News>) {
+    // Of each: whether it was told to be lost, and when.
+    let mut told: BTreeMap<String, (bool, Instant)> = BTreeMap::new();
+    loop {
+        let now = paths.borrow_and_update().clone();
+        for Path { relay, state } in now.into_iter().filter(|_| paths.borrow().len() > 1) {
+            let lost = match state {
+                PathState::Away { trouble } => Some(trouble.to_string()),
+                PathState::Heard { .. } | PathState::Spoken { .. } => None,
+                PathState::Untried => continue,
+            };
+            let (was_lost, is_due) = match told.get(&relay) {
+                Some((was_lost, at)) => (*was_lost, at.elapsed() >= TELL_EVERY),
+                None => (false, true),
+            };
+            if was_lost == lost.is_some() || !is_due {
+                continue;
+            }
+            told.insert(relay.clone(), (lost.is_some(), Instant::now()));
+            if news.send(News::Relay { relay, lost }).is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            changed = paths.changed() => if changed.is_err() { return },
+            () = sleep(TELL_EVERY), if !told.is_empty() => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::court::{Court, Guards};
 use super::dispatch::{Beginning, Dispatch};
 use super::lobby::Lobby;
-use super::news::{news_of, tell_health, tell_stream};
+use super::news::{news_of, tell_health, tell_relays, tell_stream};
 use super::{Frozen, Grant, News, Order, Setup, expiry, level, passed};
 use crate::journal::{self, Entry, Journal};
 use crate::shard::{self, Archives, Shard};
@@ -51,7 +51,8 @@ impl Task {
 
     pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let watching = tokio::spawn(tell_stream(self.stream.state(), self.news.clone()));
-        let _guards = Guards(vec![watching.abort_handle()]);
+        let relays = tokio::spawn(tell_relays(self.stream.paths(), self.news.clone()));
+        let _guards = Guards(vec![watching.abort_handle(), relays.abort_handle()]);
         let Some(welcome) = self.attached(&mut orders).await else {
             // What the stream said last is told here: who watches it ends with this task.
             news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));

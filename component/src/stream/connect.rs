@@ -45,7 +45,19 @@ pub(crate) async fn attach(config: &StreamConfig, patience: Duration) -> Result<
 /// # Errors
 /// As [`attach`]; a server that is no relay is an error too.
 pub(super) async fn shake_hands_with_relay(config: &StreamConfig, patience: Duration) -> Result<Attached, Trouble> {
-    let attached = first_of(config, &config.relays, patience).await?;
+    relay(config, first_of(config, &config.relays, patience).await?)
+}
+
+/// The same with this relay alone.
+pub(super) async fn shake_hands_with(
+    config: &StreamConfig,
+    address: &String,
+    patience: Duration,
+) -> Result<Attached, Trouble> {
+    relay(config, first_of(config, std::slice::from_ref(address), patience).await?)
+}
+
+fn relay(config: &StreamConfig, attached: Attached) -> Result<Attached, Trouble> {
     if attached.relay.is_none() {
         return Err(Trouble { domain: config.domain.clone(), server: attached.server, cause: Cause::NoRelay });
     }

@@ -4,10 +4,13 @@
 //! order, repeats after a reconnect what no mark proves to have been handed on, and says at any time how it stands.
 //! Opening is tokio-xmpp's, reading is the own [`framer`]'s; nothing a stranger sends ends a stream.
 
+mod board;
 pub(crate) mod connect;
+mod ear;
 pub mod framer;
 mod gate;
 mod ledger;
+mod line;
 mod mark;
 pub(crate) mod padding;
 mod pulse;
@@ -30,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::debug;
 
+pub use board::{Path, PathState};
 pub use framer::Limits;
 pub use gate::{Gate, Gatekeeper};
 pub use ledger::Ticket;
@@ -48,7 +52,7 @@ pub(crate) use session::leave;
 pub struct StreamConfig {
     /// The service domain, prepared.
     pub domain: String,
-    /// Addresses of relays, `host:port`, tried in order before any server.
+    /// Addresses of relays, `host:port`: all are attached, and spoken through is the first that is.
     pub relays: Vec<String>,
     /// Addresses of the server's component port, `host:port`, tried in order.
     pub servers: Vec<String>,
@@ -71,6 +75,11 @@ pub struct Pace {
     pub step_patience: Duration,
     /// How long a mark may take to come back before the server counts as silent. Default 10 s.
     pub mark_patience: Duration,
+    /// How long the server behind a relay may owe a mark without a word while there is another relay to turn to. Default
+    /// 3 s: shorter silences a loaded machine has, too.
+    pub relay_patience: Duration,
+    /// How often a relay that is only heard is asked for a sign of life. Default 2 s.
+    pub beat: Duration,
     /// A mark is sent at least this often, as a sign of life. Default 15 s.
     pub keepalive: Duration,
     /// A relay, which gives a sign of life every second, is gone when nothing was heard of it for so long. Default 3 s.
@@ -87,6 +96,8 @@ impl Default for Pace {
             window: 500,
             step_patience: Duration::from_secs(5),
             mark_patience: Duration::from_secs(10),
+            relay_patience: Duration::from_secs(3),
+            beat: Duration::from_secs(2),
             keepalive: Duration::from_secs(15),
             relay_silence: standby::SILENCE,
             pause_min: Duration::from_millis(500),
@@ -247,14 +258,16 @@ pub async fn probe(config: &StreamConfig) -> Result<String, Trouble> {
     Ok(attached.server)
 }
 
-/// The same with the relay, which attaches nobody by this.
+/// The same with the relay, which attaches nobody by this. Gives its address and its boot, by which two addresses of one
+/// relay are found out.
 ///
 /// # Errors
 /// The precise reason why it would not.
-pub async fn probe_relay(config: &StreamConfig) -> Result<String, Trouble> {
+pub async fn probe_relay(config: &StreamConfig) -> Result<(String, String), Trouble> {
     let attached = connect::shake_hands_with_relay(config, Pace::default().step_patience).await?;
+    let boot = attached.relay.map(|relay| relay.boot).unwrap_or_default();
     session::leave(attached.socket).await;
-    Ok(attached.server)
+    Ok((attached.server, boot))
 }
 
 /// What its owners hold of a stream; it closes when the last one is dropped.
@@ -263,6 +276,7 @@ pub struct StreamHandle {
     said: mpsc::Sender<Said>,
     asides: mpsc::Sender<Said>,
     state: watch::Receiver<StreamState>,
+    paths: watch::Receiver<Vec<Path>>,
     marked: watch::Receiver<Option<i64>>,
     wish: watch::Sender<Wish>,
     ledger: Ledger,
@@ -338,6 +352,11 @@ impl StreamHandle {
     /// How the stream stands, and news of it.
     pub fn state(&self) -> watch::Receiver<StreamState> {
         self.state.clone()
+    }
+
+    /// How each relay stands, and news of it; none where there is no relay.
+    pub fn paths(&self) -> watch::Receiver<Vec<Path>> {
+        self.paths.clone()
     }
 
     /// The highest sequence whose words are all known to be handed on, `None` before the first.

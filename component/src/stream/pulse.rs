@@ -17,6 +17,8 @@ pub(super) struct Pulse {
 #[derive(Debug, Clone, Copy)]
 struct Beat {
     heard_at: Instant,
+    /// The server itself was heard, not only the relay before it.
+    served_at: Instant,
     /// Since when a mark is waited for.
     awaited_since: Option<Instant>,
     is_refusing_marks: bool,
@@ -24,7 +26,8 @@ struct Beat {
 
 impl Pulse {
     pub(super) fn new() -> Self {
-        let beat = Beat { heard_at: Instant::now(), awaited_since: None, is_refusing_marks: false };
+        let now = Instant::now();
+        let beat = Beat { heard_at: now, served_at: now, awaited_since: None, is_refusing_marks: false };
         Self { beat: Mutex::new(beat), held_up: watch::Sender::new(false) }
     }
 
@@ -35,6 +38,11 @@ impl Pulse {
     /// Bytes arrived.
     pub(super) fn heard(&self) {
         self.with(|beat| beat.heard_at = Instant::now());
+    }
+
+    /// Something of the server's arrived.
+    pub(super) fn served(&self) {
+        self.with(|beat| beat.served_at = Instant::now());
     }
 
     /// How long no bytes arrived.
@@ -54,6 +62,12 @@ impl Pulse {
 
     pub(super) fn awaited_since(&self) -> Option<Instant> {
         self.with(|beat| beat.awaited_since)
+    }
+
+    /// Whether a mark is out for so long without a word of the server in return, though we would read it.
+    pub(super) fn is_silent_for(&self, patience: Duration) -> bool {
+        let is_late = self.awaited_since().is_some_and(|since| since.elapsed() >= patience);
+        is_late && self.with(|beat| beat.served_at.elapsed()) >= patience && !self.is_held_up()
     }
 
     /// The server gives no marks back: its silence means little from now.

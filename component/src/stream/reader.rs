@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::framer::{Frame, Framer};
-use super::ledger::Ledger;
+use super::ledger::{Boot, Ledger};
 use super::mark::Mark;
 use super::pulse::Pulse;
 use super::read::{Heard, hear};
@@ -38,8 +38,8 @@ pub(super) struct Reader {
     /// No byte for this long is silence.
     pub(super) silence: Duration,
     pub(super) ledger: Ledger,
-    /// The relay's number of the next stanza, if it comes from a relay.
-    pub(super) next: Option<u64>,
+    /// The relay's boot and the number of the next stanza, if it comes from a relay.
+    pub(super) relay: Option<(Boot, u64)>,
 }
 
 impl Reader {
@@ -64,25 +64,31 @@ impl Reader {
     }
 
     fn patience(&self) -> Duration {
-        let is_bare = self.next.is_none();
+        let is_bare = self.relay.is_none();
         if is_bare && self.pulse.is_refusing_marks() { SILENCE_WITHOUT_MARKS } else { self.silence }
     }
 
     /// Passes on every whole stanza that was read.
     async fn frames(&mut self) -> Result<(), Cause> {
+        let mut has_served = false;
         loop {
             let heard = match self.framer.frame() {
                 Ok(None) => return Ok(()),
                 Ok(Some(Frame::Stanza(raw)))
-                    if self.next.is_some()
+                    if self.relay.is_some()
                         && let Some(own) = relayed::own(&raw) =>
                 {
-                    if let Own::At(next) = own {
-                        self.next = Some(next);
+                    if let (Own::At(at), Some((_, next))) = (own, &mut self.relay) {
+                        *next = at;
                     }
                     continue;
                 }
-                Ok(Some(frame)) => hear(frame, &self.domain),
+                Ok(Some(frame)) => {
+                    if !std::mem::replace(&mut has_served, true) {
+                        self.pulse.served();
+                    }
+                    hear(frame, &self.domain)
+                }
                 Err(why) => return Err(Cause::Closed(why.to_string())),
             };
             let Ok(ticket) = self.ticket(&heard) else { continue };
@@ -109,13 +115,14 @@ impl Reader {
     /// # Errors
     /// It came before, under an earlier attachment, and is handled or being handled.
     fn ticket(&mut self, heard: &Heard) -> Result<Option<Ticket>, Again> {
-        let no = match heard {
-            Heard::Stanza(_) | Heard::Refuse(_) | Heard::Ignored(_) => self.next,
+        let relay = match heard {
+            Heard::Stanza(_) | Heard::Refuse(_) | Heard::Ignored(_) => self.relay.as_mut(),
             Heard::Mark(_) | Heard::End | Heard::Error(_) => None,
         };
-        let Some(no) = no else { return Ok(None) };
-        self.next = Some(no + 1);
-        self.ledger.take(no).map(Some).ok_or(Again)
+        let Some((boot, next)) = relay else { return Ok(None) };
+        let no = *next;
+        *next += 1;
+        self.ledger.take(*boot, no).map(Some).ok_or(Again)
     }
 
     async fn pass_on(&self, received: Received) {
@@ -152,7 +159,7 @@ impl Reader {
         if self.asides.try_send(aside(answer, ticket)).is_err() {
             debug!(domain = self.domain, "a bad stanza goes unanswered: too many of them wait");
             if let Some(ticket) = ticket {
-                self.ledger.give_up(ticket);
+                self.ledger.settle([ticket]);
             }
         }
     }

@@ -52,13 +52,27 @@ pub struct Welcome {
     pub bounced: u64,
 }
 
+impl Welcome {
+    /// What two relays said: how far words came is what that with the later words knows.
+    pub(super) fn with(self, other: Welcome) -> Welcome {
+        let (said_in, mark) = (self.said_in, self.mark).max((other.said_in, other.mark));
+        let (held, bounced) = (self.held + other.held, self.bounced + other.bounced);
+        Welcome { mark, said_in, held, bounced, ..self }
+    }
+}
+
+/// A boot is stored among others, so it is a plain word.
+fn is_word(boot: &str) -> bool {
+    (1..=64).contains(&boot.len()) && boot.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 impl Greeting {
     /// Of an element that is a relay's greeting.
     pub(super) fn of(raw: &Raw<'_>) -> Option<Greeting> {
         if raw.name() != b"relay" || attribute(raw, b"xmlns")? != NS {
             return None;
         }
-        Some(Greeting { boot: attribute(raw, b"boot")?.into_owned() })
+        Some(Greeting { boot: attribute(raw, b"boot").filter(|boot| is_word(boot))?.into_owned() })
     }
 }
 

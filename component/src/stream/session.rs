@@ -1,81 +1,60 @@
-//! One stream after the other: attach, read and speak until it ends, wait a little, attach again.
+//! Who speaks: on one connection after the other, through a relay where there is one, else straight to the server.
 //!
-//! A relay is tried before any server. Where it was away and is back, the stream moves over to it.
+//! All relays of the domain are attached and heard ([`Ears`]); what is said goes through one of them, and through another
+//! when that one is gone. Where none could be reached and one is back, the stream moves over to it.
 
-use std::pin::pin;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::random_range;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::connect::{self, Attached};
+use super::board::Board;
+use super::connect;
+use super::ear::{self, Ears};
 use super::ledger::Ledger;
-use super::pulse::Pulse;
-use super::reader::Reader;
-use super::relayed;
+use super::line::{Line, Opener, Reading, better_of};
 use super::standby::Warm;
 use super::trouble::{Cause, Trouble};
 use super::window::Window;
-use super::writer::{Inlet, Writer};
-use super::{Claim, Gate, Pace, Received, Reign, Said, StreamConfig, StreamHandle, StreamState, Welcome, Wish};
+use super::writer::{Ends, Inlet, Writer};
+use super::{Pace, Received, Reign, StreamConfig, StreamHandle, StreamState, Welcome, Wish};
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 /// A stream that lasted this long was no failure: the pauses start anew.
 const LASTED: Duration = Duration::from_secs(10);
-/// Refusals the reader may have waiting; a flood of bad stanzas beyond it goes unanswered.
+/// Refusals the readers may have waiting; a flood of bad stanzas beyond it goes unanswered.
 const ASIDES_MAX: usize = 256;
-/// Marks on their way from reader to writer: many more than a window has.
-const MARKS_MAX: usize = 1024;
 /// The server's goodbye is awaited this long.
-const GOODBYE: Duration = Duration::from_millis(500);
-/// How often a relay that was away is looked for.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_millis(500);
+/// Before words go another way: what the server still has of them, unread in its socket, comes first.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// The task behind a [`StreamHandle`].
 pub(super) struct Session {
-    config: StreamConfig,
-    pace: Pace,
-    request: Request,
-    gate: Gate,
+    opener: Opener,
+    board: Board,
     warm: Option<Warm>,
     inlet: Inlet,
-    asides: mpsc::Sender<Said>,
-    inbound: mpsc::Sender<Received>,
     state: watch::Sender<StreamState>,
     wish: watch::Receiver<Wish>,
-    /// When somebody else was let in our place: then only a lease renewed since lets us try again.
-    replaced_at: Option<Instant>,
+    /// Dropped when the connection spoken on has ended, if a relay's ear lent it.
+    lent: Option<oneshot::Sender<()>>,
 }
 
-/// What a relay is asked with.
-#[derive(Clone)]
-struct Request {
-    domain: String,
-    claim: Claim,
-    ledger: Ledger,
-    patience: Duration,
-}
-
-/// A stream stanzas can flow on.
-struct Open {
-    attached: Attached,
-    relay: Option<Welcome>,
-}
-
-/// How one connection ended.
+/// How speaking on one connection ended.
 enum End {
     /// As wanted.
     Closed,
-    /// The relay is back.
-    Moved(Box<Open>),
-    Broken(Cause),
+    /// A relay is back.
+    Moved,
+    Broken(Trouble),
 }
 
 /// What stops the speaking on one connection.
@@ -84,8 +63,10 @@ enum Halt {
     Read(Cause),
     Wished(Wish),
     Spoken(Result<(), Cause>),
-    /// The relay is back, and has attached us.
-    Back(Box<Open>),
+    /// A relay is back, and has attached us.
+    Back,
+    /// A relay serves a higher epoch.
+    Outdated(u64),
 }
 
 impl Session {
@@ -101,7 +82,8 @@ impl Session {
         let (marked, marked_out) = watch::channel(None);
         let (wish, wish_out) = watch::channel(Wish::Stay);
         let Reign { claim, gate, handled, warm } = reign;
-        let ledger = Ledger::inherit(handled.as_deref());
+        let ledger = Ledger::inherit(handled.as_deref(), config.relays.len());
+        let board = Board::new(&config.relays);
         let inlet = Inlet {
             said: said_out,
             asides: asides_out,
@@ -112,51 +94,59 @@ impl Session {
             gate: gate.clone(),
             ledger: ledger.clone(),
             unsettled: Vec::new(),
-            unflushed: Vec::new(),
-            has_acknowledged: false,
+            unproven: VecDeque::new(),
         };
         let handle = StreamHandle {
             said,
             asides: asides.clone(),
             state: state_out,
+            paths: board.watch(),
             marked: marked_out,
             wish,
             ledger: ledger.clone(),
         };
-        let request = Request { domain: config.domain.clone(), claim, ledger, patience: pace.step_patience };
-        let (wish, replaced_at) = (wish_out, None);
-        let session = Self { config, pace, request, gate, warm, inlet, asides, inbound, state, wish, replaced_at };
+        let replaced_at = watch::Sender::new(None);
+        let opener = Opener { config: Arc::new(config), pace, claim, ledger, gate, inbound, asides, replaced_at };
+        let session = Self { opener, board, warm, inlet, state, wish: wish_out, lent: None };
         (session, handle, inbound_out)
     }
 
     /// Keeps a stream open until it is to be closed.
     pub(super) async fn run(mut self) {
+        let mut ears = Ears::start(&self.opener, self.board.clone(), self.warm.take());
+        let last = self.speak(&mut ears).await;
+        let wanted = *self.wish.borrow();
+        match wanted {
+            Wish::Stay | Wish::Close => ears.finish().await,
+            Wish::Retire | Wish::Leave | Wish::Cut => ears.cut().await,
+        }
+        // Whoever is told of the end finds nothing more to read.
+        drop(self.opener);
+        self.state.send_replace(last);
+    }
+
+    /// On one connection after the other; gives the state it ends in.
+    async fn speak(&mut self, ears: &mut Ears) -> StreamState {
         let mut wish = self.wish.clone();
-        let mut pause = self.pace.pause_min;
-        let mut moved = None;
-        let last = loop {
-            let opened = match moved.take() {
-                Some(open) => Ok(open),
-                None => tokio::select! {
-                    opened = self.open() => opened,
-                    // A dropped handle closes as well.
-                    _ = wish.wait_for(|wish| *wish != Wish::Stay) => break StreamState::Closed,
-                },
+        let mut seen = self.board.watch();
+        let mut pause = self.opener.pace.pause_min;
+        loop {
+            let opened = tokio::select! {
+                opened = self.open(ears) => opened,
+                // A dropped handle closes as well.
+                _ = wish.wait_for(|wish| *wish != Wish::Stay) => return StreamState::Closed,
             };
             let trouble = match opened {
-                Ok(open) => {
-                    let (since, server) = (Instant::now(), open.attached.server.clone());
-                    match self.hold(open, since).await {
-                        End::Closed => break StreamState::Closed,
-                        End::Moved(open) => {
-                            moved = Some(*open);
-                            continue;
-                        }
-                        End::Broken(cause) => {
+                Ok(line) => {
+                    let since = line.since;
+                    match self.hold(line, ears).await {
+                        End::Closed => return StreamState::Closed,
+                        End::Moved => continue,
+                        End::Broken(trouble) => {
                             if since.elapsed() >= LASTED {
-                                pause = self.pace.pause_min;
+                                pause = self.opener.pace.pause_min;
                             }
-                            Trouble { domain: self.config.domain.clone(), server, cause }
+                            trouble
                         }
                     }
                 }
@@ -164,186 +154,124 @@ impl Session {
             };
             if let Cause::Outdated(highest) = trouble.cause {
                 warn!("{trouble}");
-                break StreamState::Outdated { highest };
+                return StreamState::Outdated { highest };
+            }
+            if self.board.first_heard().is_some() {
+                warn!("{trouble}; going on through another relay");
+                sleep(SETTLE).await;
+                continue;
             }
             let wait = if trouble.cause.is_lasting() { PAUSE_MAX } else { jittered(pause) };
             warn!(again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "{trouble}");
             self.state.send_replace(StreamState::Connecting { last_trouble: Some(trouble) });
             pause = PAUSE_MAX.min(pause * 2);
             tokio::select! {
-                () = sleep(wait) => {}
-                _ = wish.wait_for(|wish| *wish != Wish::Stay) => break StreamState::Closed,
+                () = sleep(wait) => ears.try_again(),
+                () = ear::heard(&mut seen) => {}
+                _ = wish.wait_for(|wish| *wish != Wish::Stay) => return StreamState::Closed,
             }
-        };
-        // Whoever is told of the end finds nothing more to read.
-        drop(self.inbound);
-        self.state.send_replace(last);
+        }
     }
 
-    /// Attaches through the relay, else to the server. Not without a lease: who was put out by another waits for proof
-    /// that it was no successor.
-    async fn open(&mut self) -> Result<Open, Trouble> {
-        self.gate.opened().await;
-        if let Some(at) = self.replaced_at {
-            self.gate.renewed_after(at).await;
+    /// Through a relay, else to the server.
+    async fn open(&mut self, ears: &mut Ears) -> Result<Line, Trouble> {
+        self.opener.may_open().await;
+        if let Some(line) = ears.first().await {
+            return Ok(line);
         }
-        let mut refusal = None;
-        if !self.config.relays.is_empty() {
-            let trouble = match self.open_at_relay().await {
-                Ok(open) => return Ok(open),
-                Err(trouble) => trouble,
-            };
+        let refusal = self.board.worst();
+        if let Some(trouble) = &refusal {
             // Past a relay that knows better, or another pair's, nobody attaches.
-            if matches!(trouble.cause, Cause::Outdated(_) | Cause::OtherDatabase) || self.config.servers.is_empty() {
-                return Err(trouble);
+            let knows_better = matches!(trouble.cause, Cause::Outdated(_) | Cause::OtherDatabase);
+            if knows_better || self.opener.config.servers.is_empty() {
+                return Err(trouble.clone());
             }
-            refusal = Some(trouble);
         }
-        match connect::attach(&self.config, self.pace.step_patience).await {
-            Ok(attached) => Ok(Open { attached, relay: None }),
+        match connect::attach(&self.opener.config, self.opener.pace.step_patience).await {
+            Ok(attached) => Ok(self.opener.line(attached, None)),
             Err(trouble) => Err(refusal.unwrap_or(trouble)),
         }
     }
 
-    /// On the stream that was kept ready, else on a new one: what was ready may have gone stale unnoticed.
-    async fn open_at_relay(&mut self) -> Result<Open, Trouble> {
-        if let Some(Warm(attached)) = self.warm.take() {
-            match self.request.put(attached).await {
-                Err(Trouble { cause: Cause::Closed(_) | Cause::Silence(_), .. }) => {}
-                answered => return answered,
-            }
-        }
-        let attached = connect::shake_hands_with_relay(&self.config, self.pace.step_patience).await?;
-        self.request.put(attached).await
-    }
-
     /// Reads and speaks on one connection until it ends.
-    async fn hold(&mut self, open: Open, since: Instant) -> End {
-        let Open { attached, relay } = open;
-        let server = attached.server.clone();
+    async fn hold(&mut self, mut line: Line, ears: &Ears) -> End {
+        let Line { server, since, relay, .. } = &line;
+        let (server, since, domain) = (server.clone(), since.into_std(), self.opener.config.domain.as_str());
         match relay {
-            Some(Welcome { held, bounced, .. }) => {
-                info!(domain = %self.config.domain, server, held, bounced, "the stream is open, through the relay");
+            Some((Welcome { held, bounced, .. }, _)) => {
+                info!(domain, server, held, bounced, "the stream is open, through the relay");
             }
-            None => info!(domain = %self.config.domain, server, "the stream is open"),
+            None => info!(domain, server, "the stream is open"),
         }
-        self.state.send_replace(StreamState::Attached { server, since: since.into_std(), relay });
-        let end = self.converse(attached, relay).await;
-        if matches!(end, End::Broken(Cause::Conflict)) {
-            self.replaced_at = Some(Instant::now());
+        let relay = relay.map(|(welcome, _)| self.board.with_all(welcome));
+        self.state.send_replace(StreamState::Attached { server: server.clone(), since, relay });
+        self.lent = line.lent.take();
+        match self.converse(line).await {
+            Ok(end) => end,
+            Err(cause) => {
+                self.opener.note_end(&cause);
+                let trouble = self.opener.trouble(&server, cause);
+                ears.lost(&trouble);
+                self.lent = None;
+                End::Broken(trouble)
+            }
         }
-        end
     }
 
-    async fn converse(&mut self, attached: Attached, relay: Option<Welcome>) -> End {
-        let Attached { socket, framer, .. } = attached;
-        let (read_half, write_half) = socket.into_split();
-        let pulse = Arc::new(Pulse::new());
-        let (marks, marks_out) = mpsc::channel(MARKS_MAX);
-        let reader = Reader {
-            socket: read_half,
-            framer,
-            domain: self.config.domain.clone(),
-            inbound: self.inbound.clone(),
-            asides: self.asides.clone(),
-            marks,
-            pulse: Arc::clone(&pulse),
-            silence: match relay {
-                Some(_) => self.pace.relay_silence,
-                None => self.pace.keepalive + self.pace.mark_patience,
-            },
-            ledger: self.request.ledger.clone(),
-            next: relay.map(|welcome| welcome.next),
-        };
-        let mut reading = tokio::spawn(reader.run());
-        let _guard = AbortOnDrop(reading.abort_handle());
-        let epoch = self.request.claim.epoch;
-        let is_relayed = relay.is_some();
-        let (domain, wish) = (&self.config.domain, &mut self.wish);
-        let mut writer =
-            Writer::new(domain, self.pace, epoch, is_relayed, write_half, &mut self.inlet, marks_out, &pulse);
-        let halt = {
-            // One speech for as long as the connection is spoken on: begun anew it would not know what it had written.
-            let mut speaking = pin!(writer.run());
-            loop {
-                tokio::select! {
-                    biased;
-                    cause = &mut reading => break Halt::Read(cause.unwrap_or_else(|why| Cause::Closed(why.to_string()))),
-                    // A dropped handle says what it was given; the writer sees to that.
-                    Ok(wanted) = any_of(wish, &[Wish::Retire, Wish::Leave, Wish::Cut]) => break Halt::Wished(wanted),
-                    spoken = &mut speaking => break Halt::Spoken(spoken),
-                    attached = relay_is_back(&self.config, self.pace.step_patience), if !is_relayed && !self.config.relays.is_empty() => {
-                        match self.request.put(attached).await {
-                            Ok(open) => break Halt::Back(Box::new(open)),
-                            Err(Trouble { cause: cause @ (Cause::Outdated(_) | Cause::OtherDatabase), .. }) => return End::Broken(cause),
-                            Err(trouble) => warn!("{trouble}"),
-                        }
-                    }
-                }
-            }
+    async fn converse(&mut self, line: Line) -> Result<End, Cause> {
+        let Line { relay, socket, mut reading, marks, pulse, .. } = line;
+        let boot = relay.map(|(_, boot)| boot);
+        let (mut seen, mut outdated) = (self.board.watch(), self.board.watch());
+        let Opener { config, pace, claim, .. } = &self.opener;
+        let (domain, wish) = (config.domain.as_str(), &mut self.wish);
+        let ends = Ends { domain, pace: *pace, epoch: claim.epoch, boot, pulse: &pulse };
+        let mut writer = Writer::new(ends, socket, &mut self.inlet, marks, self.board.watch());
+        let halt = tokio::select! {
+            biased;
+            cause = reading.ended() => Halt::Read(cause),
+            // A dropped handle says what it was given; the writer sees to that.
+            Ok(wanted) = any_of(wish, &[Wish::Retire, Wish::Leave, Wish::Cut]) => Halt::Wished(wanted),
+            highest = ear::overtaken(&mut outdated) => Halt::Outdated(highest),
+            spoken = writer.run() => Halt::Spoken(spoken),
+            () = ear::heard(&mut seen), if boot.is_none() => Halt::Back,
         };
         match halt {
-            Halt::Read(cause) => End::Broken(cause),
+            // The server let a relay take our place: that relay is about to attach us.
+            Halt::Read(Cause::Conflict) if boot.is_none() && !config.relays.is_empty() => tokio::select! {
+                () = ear::heard(&mut seen) => Ok(End::Moved),
+                highest = ear::overtaken(&mut outdated) => Err(Cause::Outdated(highest)),
+                () = sleep(GOODBYE) => Err(Cause::Conflict),
+            },
+            Halt::Read(cause) => Err(cause),
+            Halt::Outdated(highest) => Err(Cause::Outdated(highest)),
             Halt::Wished(wanted) => {
                 if wanted != Wish::Cut {
                     read_to_the_end(&mut reading, &mut writer, wish).await;
                 }
-                End::Closed
+                Ok(End::Closed)
             }
             Halt::Spoken(Ok(())) => {
-                let _ = timeout(GOODBYE, reading).await;
-                End::Closed
+                let _ = timeout(GOODBYE, reading.ended()).await;
+                Ok(End::Closed)
             }
-            // What the server said before it hung up tells more than the write that failed.
-            Halt::Spoken(Err(cause)) => match timeout(GOODBYE, reading).await {
-                Ok(Ok(cause @ (Cause::Conflict | Cause::NotAuthorized | Cause::HostUnknown | Cause::Closed(_)))) => {
-                    End::Broken(cause)
-                }
-                _ => End::Broken(cause),
-            },
-            Halt::Back(open) => {
-                info!(domain, "the relay is back; moving over to it");
+            Halt::Spoken(Err(cause)) => Err(better_of(cause, &mut reading, GOODBYE).await),
+            Halt::Back => {
+                info!(domain, "a relay is back; moving over to it");
                 let _ = writer.farewell().await;
-                let _ = timeout(GOODBYE, &mut reading).await;
-                End::Moved(open)
+                let _ = timeout(GOODBYE, reading.ended()).await;
+                Ok(End::Moved)
             }
-        }
-    }
-}
-
-impl Request {
-    /// Asks the relay to attach us on a stream that has shaken hands.
-    async fn put(&self, mut attached: Attached) -> Result<Open, Trouble> {
-        let server = attached.server.clone();
-        let trouble = |cause| Trouble { domain: self.domain.clone(), server, cause };
-        let Some(boot) = attached.relay.as_ref().map(|greeting| greeting.boot.clone()) else {
-            return Err(trouble(Cause::NoRelay));
-        };
-        let handled = self.ledger.handled(&boot);
-        match relayed::attach(&mut attached, &self.claim, &boot, &handled, self.patience).await {
-            Ok(welcome) => Ok(Open { attached, relay: Some(welcome) }),
-            Err(cause) => Err(trouble(cause)),
-        }
-    }
-}
-
-/// Comes with a relay that has shaken hands.
-async fn relay_is_back(config: &StreamConfig, patience: Duration) -> Attached {
-    loop {
-        sleep(LOOK).await;
-        if let Ok(attached) = connect::shake_hands_with_relay(config, patience).await {
-            return attached;
         }
     }
 }
 
 /// Reads on until the server ends the stream, or until we are to end it.
-async fn read_to_the_end(reading: &mut JoinHandle<Cause>, writer: &mut Writer<'_>, wish: &mut watch::Receiver<Wish>) {
+async fn read_to_the_end(reading: &mut Reading, writer: &mut Writer<'_>, wish: &mut watch::Receiver<Wish>) {
     tokio::select! {
-        _ = &mut *reading => {}
+        _ = reading.ended() => {}
         wanted = any_of(wish, &[Wish::Leave, Wish::Cut]) => if let Ok(Wish::Leave) = wanted {
             let _ = writer.farewell().await;
-            let _ = timeout(GOODBYE, reading).await;
+            let _ = timeout(GOODBYE, reading.ended()).await;
         }
     }
 }
@@ -351,14 +279,6 @@ async fn read_to_the_end(reading: &mut JoinHandle<Cause>, writer: &mut Writer<'_
 /// Waits for one of these wishes; an error when nobody can wish any more.
 async fn any_of(wish: &mut watch::Receiver<Wish>, these: &[Wish]) -> Result<Wish, watch::error::RecvError> {
     wish.wait_for(|wish| these.contains(wish)).await.map(|wish| *wish)
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Between half and all of `pause`, so that two nodes do not knock in step.

@@ -77,8 +77,15 @@ async fn keep(
         match ready {
             Ok(Some(mut warm)) => {
                 told.send(Ok(())).ok();
+                let since = Instant::now();
                 tokio::select! {
-                    why = hold(&mut warm) => { told.send(Err(why)).ok(); }
+                    why = hold(&mut warm) => {
+                        // Of several relays another is likely to be there: not unfit before that is tried.
+                        if config.relays.len() > 1 && since.elapsed() >= KNOCK {
+                            continue;
+                        }
+                        told.send(Err(why)).ok();
+                    }
                     taker = taken.recv() => {
                         if let Some(taker) = taker { let _ = taker.send(Some(Warm(warm))); }
                         return;

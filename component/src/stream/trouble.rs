@@ -35,6 +35,8 @@ pub enum Cause {
     OtherDatabase,
     /// What is configured as a relay is none.
     NoRelay,
+    /// It is the relay that is attached at this other address.
+    SameRelay(String),
     /// The server ended the stream; this is what it said, or how the connection ended.
     Closed(String),
 }
@@ -67,6 +69,9 @@ impl Cause {
             Self::NoRelay => format!(
                 "{server} is configured as a relay of {domain} and is none; put its address under server, or start tandem-muc relay there"
             ),
+            Self::SameRelay(other) => {
+                format!("{server} is the relay of {domain} that is attached at {other} already; list each relay once")
+            }
             Self::Closed(why) => format!("{server} ended the stream of {domain} ({why}); its log says more"),
         }
     }
@@ -74,7 +79,7 @@ impl Cause {
     /// Whether only a change of configuration can help, so that trying again soon is pointless.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::NotAuthorized | Self::HostUnknown | Self::OtherDatabase | Self::NoRelay => true,
+            Self::NotAuthorized | Self::HostUnknown | Self::OtherDatabase | Self::NoRelay | Self::SameRelay(_) => true,
             Self::Conflict | Self::Unreachable(_) | Self::Silence(_) | Self::Outdated(_) | Self::Closed(_) => false,
         }
     }

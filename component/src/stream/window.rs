@@ -75,6 +75,16 @@ impl Window {
         }
     }
 
+    /// Everything before this place is handed on, as far as that can be known.
+    pub(super) fn proven_to(&self) -> u64 {
+        self.base
+    }
+
+    /// The place behind everything written.
+    pub(super) fn written_to(&self) -> u64 {
+        self.cursor
+    }
+
     pub(super) fn trust(&self) -> Trust {
         self.trust
     }

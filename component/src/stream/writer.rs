@@ -3,9 +3,11 @@
 //! Sends a mark behind every so many outbounds, when it falls quiet and as a sign of life; waits when the window is full.
 //! A server that gives no marks back costs the window and its guarantee, not the service.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use tandem_muc_core::relay::Numbers;
 use tandem_muc_core::stanza::{Condition, Kind, Outbound, Stanza, StanzaError, Type, render, write_address};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -13,7 +15,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
-use super::ledger::Ledger;
+use super::board::{Path, first_heard};
+use super::ledger::{Boot, Ledger};
 use super::mark::Mark;
 use super::padding::Burst;
 use super::pulse::Pulse;
@@ -45,12 +48,10 @@ pub(super) struct Inlet {
     pub(super) has_warned: bool,
     pub(super) gate: Gate,
     pub(super) ledger: Ledger,
-    /// Handled once everything taken in so far is written …
+    /// Of stanzas whose words may not all be written yet.
     pub(super) unsettled: Vec<Ticket>,
-    /// … and once that has left.
-    pub(super) unflushed: Vec<Ticket>,
-    /// Whether a relay was, or would have been, told of anything.
-    pub(super) has_acknowledged: bool,
+    /// Handled once everything before that place is handed on.
+    pub(super) unproven: VecDeque<(u64, Ticket)>,
 }
 
 impl Inlet {
@@ -77,11 +78,27 @@ enum News {
     Time,
 }
 
+/// What one connection is to those who use it.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<'a> {
+    pub(super) domain: &'a str,
+    pub(super) pace: Pace,
+    pub(super) epoch: u64,
+    /// Of the relay at the other end, if it is one: it is told what was said in full and what is handled.
+    pub(super) boot: Option<Boot>,
+    pub(super) pulse: &'a Pulse,
+}
+
 /// The writing end of one connection.
 pub(super) struct Writer<'a> {
     domain: &'a str,
     pace: Pace,
     epoch: u64,
+    boot: Option<Boot>,
+    /// What that relay was told to forget: its acknowledgement stands behind the words, so it need not wait for marks.
+    acknowledged: Numbers,
+    /// Whether what an earlier connection left unproven is written again on this one.
+    has_caught_up: bool,
     socket: OwnedWriteHalf,
     buffer: Vec<u8>,
     burst: Burst,
@@ -93,10 +110,8 @@ pub(super) struct Writer<'a> {
     marked_at: Instant,
     /// When the closing began.
     closing_at: Option<Instant>,
-    /// Whether the other end is a relay, which is told what was said in full and what is handled.
-    is_relayed: bool,
-    /// Whether what an earlier connection acknowledged is to be acknowledged again: it may have been lost there.
-    owes_acknowledgement: bool,
+    /// How all relays stand: with another to turn to, patience is short.
+    paths: watch::Receiver<Vec<Path>>,
     /// The last group a relay was told of.
     told_seq: Option<i64>,
     /// Who waits until all that was taken in is handed on.
@@ -104,27 +119,24 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    #[expect(clippy::too_many_arguments, reason = "the ends of one connection, put together in one place")]
     pub(super) fn new(
-        domain: &'a str,
-        pace: Pace,
-        epoch: u64,
-        is_relayed: bool,
+        ends: Ends<'a>,
         socket: OwnedWriteHalf,
         inlet: &'a mut Inlet,
         marks: mpsc::Receiver<Mark>,
-        pulse: &'a Pulse,
+        paths: watch::Receiver<Vec<Path>>,
     ) -> Self {
         let now = Instant::now();
+        let Ends { domain, pace, epoch, boot, pulse } = ends;
         inlet.window.rewind();
-        // What it led to is written again, and only then is it handled.
-        let unflushed = std::mem::take(&mut inlet.unflushed);
-        inlet.unsettled.splice(..0, unflushed);
-        let owes_acknowledgement = is_relayed && inlet.has_acknowledged;
+        let acknowledged = boot.map(|boot| inlet.ledger.settled(boot)).unwrap_or_default();
         Self {
             domain,
             pace,
             epoch,
+            boot,
+            acknowledged,
+            has_caught_up: false,
             socket,
             buffer: Vec::with_capacity(2 * WRITE_BYTES),
             burst: Burst::default(),
@@ -134,8 +146,7 @@ impl<'a> Writer<'a> {
             spoke_at: now,
             marked_at: now,
             closing_at: None,
-            is_relayed,
-            owes_acknowledgement,
+            paths,
             told_seq: None,
             drains: Vec::new(),
         }
@@ -180,8 +191,6 @@ impl<'a> Writer<'a> {
         self.put_due_mark();
         self.buffer.resize(self.buffer.len() + self.burst.padding(), b' ');
         self.flush().await?;
-        self.inlet.ledger.settle(&self.inlet.unflushed);
-        self.inlet.unflushed.clear();
         self.inlet.window.trim();
         self.publish();
         if self.inlet.window.is_empty() {
@@ -221,23 +230,31 @@ impl<'a> Writer<'a> {
             return;
         }
         let seq = self.inlet.window.written_seq();
-        let is_news = self.is_relayed && seq > self.told_seq;
+        let is_news = self.boot.is_some() && seq > self.told_seq;
         if let Some(seq) = seq.filter(|seq| is_news && self.inlet.ledger.may_tell_said(*seq)) {
             relayed::write_said(seq, &mut self.buffer);
             self.told_seq = Some(seq);
         }
-        let Inlet { unsettled, unflushed, ledger, has_acknowledged, .. } = &mut *self.inlet;
-        let owes = std::mem::take(&mut self.owes_acknowledgement);
-        if unsettled.is_empty() && !owes {
-            return;
+        self.put_acknowledgement();
+        let place = self.inlet.window.written_to();
+        let unsettled = self.inlet.unsettled.drain(..).map(|ticket| (place, ticket));
+        self.inlet.unproven.extend(unsettled);
+    }
+
+    /// To the relay at the other end only: others are told when the words are known to be handed on, for these words do
+    /// not come their way.
+    fn put_acknowledgement(&mut self) {
+        let Some(boot) = self.boot else { return };
+        let before = (!self.has_caught_up).then(|| self.inlet.unproven.iter().map(|(_, ticket)| *ticket));
+        self.has_caught_up = true;
+        let news = before.into_iter().flatten().chain(self.inlet.unsettled.iter().copied());
+        let mut news = news.filter_map(|ticket| ticket.of(boot)).peekable();
+        if news.peek().is_some() {
+            self.acknowledged.extend(news);
+            // And what was settled past the words: what nobody is to handle.
+            self.acknowledged.union(&self.inlet.ledger.settled(boot));
+            relayed::write_ack(&self.acknowledged, &mut self.buffer);
         }
-        // Also where no relay hears it now: what came through one before is handled all the same.
-        let handled = ledger.acknowledge(unsettled);
-        if self.is_relayed {
-            relayed::write_ack(&handled, &mut self.buffer);
-        }
-        *has_acknowledged = true;
-        unflushed.append(unsettled);
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -264,7 +281,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn publish(&self) {
+    /// What is known to be handed on: groups, and stanzas that led to it.
+    fn publish(&mut self) {
+        let Inlet { unproven, window, ledger, .. } = &mut *self.inlet;
+        let proven = unproven.partition_point(|(place, _)| *place <= window.proven_to());
+        if proven > 0 {
+            ledger.settle(unproven.drain(..proven).map(|(_, ticket)| ticket));
+        }
         let seq = self.inlet.window.handed_on_seq();
         self.inlet.marked.send_if_modified(|marked| std::mem::replace(marked, seq) != seq);
     }
@@ -300,6 +323,10 @@ impl<'a> Writer<'a> {
         }
         if let Some(awaited_since) = self.pulse.awaited_since() {
             wake_at = wake_at.min(awaited_since + self.pace.mark_patience);
+            if self.has_another_way() {
+                // What is late by then may still be heard of otherwise.
+                wake_at = wake_at.min((awaited_since + self.pace.relay_patience).max(Instant::now() + QUIET));
+            }
         }
         if let Some(closing_at) = self.closing_at {
             wake_at = wake_at.min(closing_at + LAST_MARK);
@@ -309,6 +336,10 @@ impl<'a> Writer<'a> {
 
     /// A mark that stays out: the server is silent, or it is one that gives none back.
     fn look_at_marks(&mut self) -> Result<(), Cause> {
+        let hung = self.pace.relay_patience;
+        if self.has_another_way() && self.pulse.is_silent_for(hung) {
+            return Err(Cause::Silence(hung));
+        }
         let patience = self.pace.mark_patience;
         let is_late = self.pulse.awaited_since().is_some_and(|since| since.elapsed() >= patience);
         if !is_late {
@@ -322,6 +353,10 @@ impl<'a> Writer<'a> {
             Trust::Refused => self.pulse.mark_returned(false),
         }
         Ok(())
+    }
+
+    fn has_another_way(&self) -> bool {
+        self.boot.is_some() && first_heard(&self.paths.borrow()).is_some()
     }
 
     fn do_without_marks(&mut self) {

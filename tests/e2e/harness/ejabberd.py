@@ -62,7 +62,7 @@ class Ejabberd:
         config.write_text(self._config([ports.HOST, *([also_at] if also_at else [])]))
         self.process = Process(
             "ejabberd",
-            ["erl", "-noinput", "+K", "true",
+            ["erl", "-noinput", "+K", "true", *self._distribution(),
              "-mnesia", "dir", f'"{self._dir}/mnesia"', "-s", "ejabberd", "-eval", self._after_start()],
             log=self._dir / "console.log",
             cwd=self._dir,
@@ -74,6 +74,10 @@ class Ejabberd:
                 "HOME": str(self._dir),
             },
         )  # fmt: skip
+
+    def _distribution(self) -> list[str]:
+        """What makes it a node that others reach: nothing here."""
+        return []
 
     def _config(self, component_addresses: list[str]) -> str:
         pair = certificate.make(self._dir, self.host)

@@ -25,9 +25,11 @@ ORDERS_S = 20  # the longest an order may take to end, one way or the other
 class Pair:
     """Nodes `a` and `b`; each service domain belongs to one of them."""
 
-    def __init__(self, server, database: Sqlite | Postgresql, *, services: dict[str, str], secrets: dict[str, str], relay: Relay | None = None, names=("a", "b"), extra: dict | None = None):
+    def __init__(self, server, database: Sqlite | Postgresql, *, services: dict[str, str], secrets: dict[str, str], relay: Relay | list[Relay] | None = None, names=("a", "b"), extra: dict | None = None):
         """`services` is domain to home node, `secrets` domain to secret."""
-        self.server, self.database, self.relay = server, database, relay
+        self.server, self.database = server, database
+        self.relays = [relay] if isinstance(relay, Relay) else relay or []
+        self.relay = next(iter(self.relays), None)
         self.services, self.domain = services, next(iter(services))
         self.folder = directory("pair")
         self._token = self.folder / "token"
@@ -41,8 +43,10 @@ class Pair:
             more[section] = {**more.get(section, {}), **keys}
         node = Component(domain=self.domain, secret=secrets[self.domain], server_port=self.server.component, url=self.database.url, extra=more, name=name)
         common = node.settings["service"][0]
-        if self.relay:
-            common["relay"] = [f"{self.relay.at}:{self.relay.port}"]
+        if self.relays:
+            common["relay"] = [f"{relay.at}:{relay.port}" for relay in self.relays]
+        if len(self.relays) > 1:  # a server beside each
+            common["server"] = [f"{ports.HOST}:{relay.server_port}" for relay in self.relays]
         node.settings["service"] = [{**common, "domain": domain, "home": home, "secret": secrets[domain]} for domain, home in self.services.items()]
         return node
 

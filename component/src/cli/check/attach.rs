@@ -48,18 +48,24 @@ pub(super) async fn check(config: &Config, sight: &Sight, findings: &mut Finding
 
 /// Whether a relay let us in.
 async fn check_relays(stream: &StreamConfig, findings: &mut Findings) -> bool {
-    let mut has_relay = false;
+    let mut boots: Vec<(String, String)> = Vec::new();
     for relay in &stream.relays {
         let only = StreamConfig { relays: vec![relay.clone()], ..stream.clone() };
         match stream::probe_relay(&only).await {
-            Ok(relay) => {
-                has_relay = true;
-                findings.add(Finding::good("relay", format!("{relay} takes us as {}", stream.domain)));
+            Ok((relay, boot)) => {
+                findings.add(match boots.iter().find(|(_, other)| *other == boot) {
+                    None => Finding::good("relay", format!("{relay} takes us as {}", stream.domain)),
+                    Some((other, _)) => {
+                        let sentence = format!("{relay} and {other} are one relay of {}", stream.domain);
+                        Finding::bad("relay", sentence, format!("relay = [\"{other}\"]"))
+                    }
+                });
+                boots.push((relay, boot));
             }
             Err(why) => findings.add(Finding::bad("relay", why.to_string(), "")),
         }
     }
-    has_relay
+    !boots.is_empty()
 }
 
 /// Whether somebody is, or may be, attached to the bare server.
