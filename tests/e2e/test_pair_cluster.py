@@ -121,6 +121,8 @@ def test_a_relay_that_hangs_is_left_and_words_go_on(cluster, hall):
     print(f"words went on after {waited:.1f} s")
     assert waited < 10
     everyone_talks(singers)
+    heard = [s for s in alice.since() if s.body == "is anybody there"]
+    assert len(heard) == 1, "what lay unread in the relay is not said after it was said elsewhere"
 
 
 def test_a_server_dies_with_its_relay_and_the_other_s_people_go_on(cluster, hall):

@@ -30,6 +30,9 @@ use act::Tally;
 
 /// So many times the nodes that may be linked there may be streams, those that are being closed included.
 const LEAVING_MAX: usize = 4;
+/// A task that looks around twice a second and did not for so long was stopped: less than a node waits before it gives a
+/// silent relay up (3 s).
+const STOPPED: Duration = Duration::from_millis(2_500);
 /// Rounds before other tasks get a turn.
 const ROUNDS: usize = 32;
 
@@ -112,7 +115,10 @@ impl Domain {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.now = Instant::now();
+        let before = std::mem::replace(&mut self.now, Instant::now());
+        if self.now - before >= STOPPED {
+            self.go_on_after(self.now - before);
+        }
         self.look_outside(cx);
         let mut is_busy = true;
         for _ in 0..ROUNDS {
@@ -132,6 +138,24 @@ impl Domain {
             self.arm(cx);
         }
         Poll::Pending
+    }
+
+    /// This process was stopped: nodes have given it up by now and say elsewhere what lies unread in their sockets here.
+    /// Said now it would be late and out of order.
+    fn go_on_after(&mut self, stopped: Duration) {
+        let stopped_ms = u64::try_from(stopped.as_millis()).unwrap_or(u64::MAX);
+        warn!(
+            domain = self.stream.domain,
+            stopped_ms, "relay: this process stood still; its nodes have to attach anew"
+        );
+        for nth in 0..self.nodes.len() {
+            let node = &mut self.nodes[nth];
+            if node.is_open() {
+                node.leave(&wire::stream_error("reset", "the relay stood still"), self.now);
+                let link = node.link;
+                self.happened(Event::Closed(link));
+            }
+        }
     }
 
     /// Whatever is not a socket: the end, the clock, new nodes, the attempt to reach the server.
