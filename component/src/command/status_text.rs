@@ -96,8 +96,8 @@ impl DomainView {
 
 fn level_words(level: u8) -> &'static str {
     match level {
-        0 => "L0 (bare server)",
-        1 => "L1 (server lets us replace)",
+        0 => "L0 (bare server, not named Prosody)",
+        1 => "L1 (server lets us replace: it names itself Prosody)",
         _ => "L2 (relay)",
     }
 }

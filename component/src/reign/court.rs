@@ -57,7 +57,16 @@ impl Court {
                 }
                 Order::Sweep => {
                     let (store, journal) = (self.setup.store.clone(), self.journal.clone());
-                    let sweep = tokio::spawn(sweep::run(store, journal, self.setup.stream.domain.clone()));
+                    let (stream, demands) = (self.stream.clone(), self.demands.clone());
+                    let domain = self.setup.stream.domain.clone();
+                    let sweep = tokio::spawn(async move {
+                        sweep::run(store, &journal, domain).await;
+                        // Whoever is gone has bounced when what was asked last is known to be handed on.
+                        let _ = journal.flush().await;
+                        drop(journal);
+                        stream.drained().await;
+                        let _ = demands.send(Demand::Swept).await;
+                    });
                     sweeping = Guards(vec![sweep.abort_handle()]);
                 }
                 Order::Vitals(told) => {

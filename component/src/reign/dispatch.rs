@@ -13,6 +13,7 @@ use tandem_muc_core::stanza::{Condition, Inbound, Kind, Type};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
+use super::hush::{Hush, Turn};
 use super::lobby::Lobby;
 use super::{News, Reloads, level, turned};
 use crate::config::Config;
@@ -25,7 +26,7 @@ use crate::telemetry;
 /// For so long after a reign began a timeout says more of our own absence than of an occupant's.
 const UNSURE: Duration = Duration::from_secs(30);
 /// What may be kept while a move is under way: seconds of a busy service.
-const KEPT_MAX: usize = 50_000;
+pub(super) const KEPT_MAX: usize = 50_000;
 
 /// What stands between stream and rooms.
 pub(super) struct Dispatch {
@@ -34,11 +35,15 @@ pub(super) struct Dispatch {
     pub(super) journal: Journal,
     pub(super) stream: StreamHandle,
     pub(super) lobby: Lobby,
+    /// Whether it matters what kind of server it is attached to.
+    pub(super) has_twin: bool,
     /// When the reign began.
     pub(super) since: Instant,
     pub(super) news: mpsc::UnboundedSender<News>,
     /// Kept while frozen, to be handled after a thaw or by the next reign.
     pub(super) kept: Option<Vec<Received>>,
+    /// The moment after the stream came back.
+    pub(super) hush: Hush,
     /// Turning it true lets frozen shards go on; dropping it ends them.
     pub(super) thaw: Option<watch::Sender<bool>>,
 }
@@ -49,6 +54,8 @@ pub(super) enum Demand {
     Freeze(oneshot::Sender<()>),
     /// Go on.
     Thaw,
+    /// The look for ghosts has found all it could.
+    Swept,
 }
 
 /// What is known at the beginning.
@@ -83,7 +90,11 @@ impl Dispatch {
             tokio::select! {
                 biased;
                 () = turned(&mut quits) => break,
-                Some(demand) = demands.recv() => self.heed(demand).await,
+                Some(demand) = demands.recv() => self.heed(demand, &mut inbound).await,
+                turn = self.hush.turns() => match turn {
+                    Turn::Back { is_bare } => self.ask_level(is_bare).await,
+                    Turn::Over => self.go_on(&mut inbound).await,
+                },
                 Ok(()) = reloads.changed() => {
                     let config = reloads.borrow_and_update().clone();
                     self.reload(config).await;
@@ -97,6 +108,7 @@ impl Dispatch {
                 },
             }
         }
+        self.go_on(&mut inbound).await;
         inbound.close();
         while let Ok(stanza) = inbound.try_recv() {
             self.take(stanza).await;
@@ -114,9 +126,13 @@ impl Dispatch {
         let _ = beginning.opened.send(count);
     }
 
-    async fn heed(&mut self, demand: Demand) {
+    async fn heed(&mut self, demand: Demand, inbound: &mut mpsc::Receiver<Received>) {
         match demand {
-            Demand::Freeze(frozen) => self.freeze(frozen),
+            Demand::Freeze(frozen) => {
+                self.go_on(inbound).await;
+                self.freeze(frozen);
+            }
+            Demand::Swept => self.go_on(inbound).await,
             Demand::Thaw => {
                 if let Some(thaw) = self.thaw.take() {
                     thaw.send_replace(true);
@@ -125,6 +141,25 @@ impl Dispatch {
                     self.hand_on(stanza).await;
                 }
             }
+        }
+    }
+
+    /// A bare server may be another than before.
+    async fn ask_level(&self, is_bare: bool) {
+        if let Some(question) = level::question(&self.domain).filter(|_| is_bare && self.has_twin) {
+            self.journal.submit(Entry::Lobby { word: Some(question), ticket: None }).await;
+        }
+    }
+
+    /// Errors that came in by now are still heard first; then what waited for that.
+    async fn go_on(&mut self, inbound: &mut mpsc::Receiver<Received>) {
+        for _ in 0..inbound.len() {
+            if let Ok(stanza) = inbound.try_recv() {
+                self.take(stanza).await;
+            }
+        }
+        for stanza in self.hush.end() {
+            self.take(stanza).await;
         }
     }
 
@@ -152,7 +187,12 @@ impl Dispatch {
         match &mut self.kept {
             Some(kept) if kept.len() < KEPT_MAX => kept.push(stanza),
             Some(_) => self.ask_to_wait(stanza).await,
-            None => self.hand_on(stanza).await,
+            None if self.hush.is_full() => self.ask_to_wait(stanza).await,
+            None => {
+                if let Some(stanza) = self.hush.pass(stanza) {
+                    self.hand_on(stanza).await;
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 mod court;
 mod dispatch;
 mod expiry;
+mod hush;
 mod level;
 mod lobby;
 mod news;

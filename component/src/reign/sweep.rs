@@ -16,9 +16,11 @@ use crate::store::SqlStore;
 /// Occupants asked at once, and the pause between: bounces are handled beside the talk of the living.
 const PAGE: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
+/// So many are asked without a pause: after a server's crash people wait for it.
+const AT_ONCE: u64 = 1_000;
 
 /// Asks every local occupant of `domain`.
-pub(super) async fn run(store: SqlStore, journal: Journal, domain: String) {
+pub(super) async fn run(store: SqlStore, journal: &Journal, domain: String) {
     // Users of the host this service is a subdomain of: those whose server is the one we are attached to.
     let Some((_, host)) = domain.split_once('.') else { return };
     let (mut after, mut asked) = (None, 0_u64);
@@ -38,7 +40,9 @@ pub(super) async fn run(store: SqlStore, journal: Journal, domain: String) {
             break;
         }
         after = page.next;
-        sleep(PAUSE).await;
+        if asked >= AT_ONCE {
+            sleep(PAUSE).await;
+        }
     }
     info!(domain, asked, "looked for occupants who are gone");
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::court::{Court, Guards};
 use super::dispatch::{Beginning, Dispatch};
+use super::hush::Hush;
 use super::lobby::Lobby;
 use super::news::{news_of, tell_health, tell_stream};
 use super::{Frozen, Grant, News, Order, Setup, expiry, level, passed};
@@ -188,6 +189,8 @@ impl Task {
             since: Instant::now(),
             news,
             kept: None,
+            has_twin: setup.has_twin,
+            hush: Hush::new(stream.state()),
             thaw: None,
         };
         let (demands, demanded) = mpsc::channel(4);
