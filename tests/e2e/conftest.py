@@ -19,6 +19,7 @@ from harness.network import Network, obstacle  # noqa: E402
 from harness.pair import Pair  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.prosody import Prosody  # noqa: E402
+from harness.proxy import Proxy  # noqa: E402
 from harness.relay import Relay  # noqa: E402
 
 HOST, SERVICE, SECRET = "localhost", "conference.localhost", "e2e-secret"
@@ -115,6 +116,20 @@ def network():
     made = Network("a", "b")
     yield made
     made.end()
+
+
+@pytest.fixture
+def proxy():
+    """Stretches of bad network: `proxy(port)`."""
+    made = []
+
+    def start(to_port: int) -> Proxy:
+        made.append(Proxy(to_port))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.end()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from harness import ports
 from harness.load import Chorus
 from harness.postgres import Postgres
-from harness.proxy import Proxy
 from harness.waiting import until
 from test_kill import full_room
 
@@ -17,19 +16,6 @@ def own_postgres():
     running = Postgres().start()
     yield running
     running.process.end()
-
-
-@pytest.fixture
-def proxy():
-    made = []
-
-    def start(to_port: int) -> Proxy:
-        made.append(Proxy(to_port))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.end()
 
 
 @pytest.mark.parametrize("kind", ["prosody", "ejabberd"])

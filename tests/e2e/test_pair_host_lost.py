@@ -101,3 +101,41 @@ def test_a_node_that_was_stopped_for_a_while_with_a_full_socket_comes_back_silen
     bodies = [body for _, body in two.archive()]
     assert bodies == [f"line {n}" for n in range(300)] + ["the last line"]
     until(lambda: two.duty(zombie.name)["is_fit"] == "1", "it could serve again")
+
+
+@pytest.mark.parametrize("ends", ["kill9", "thaw"])
+def test_a_holder_stopped_within_a_write_to_sqlite_is_waited_for_and_the_twin_says_so(own_server, people, pair, database, relay, ends):
+    """The file's lock is the system's and lasts as long as the process: nobody can end that write but its own end."""
+    prosody = own_server("prosody")
+    two = pair(prosody, database("sqlite"), relay=relay(prosody))
+    singers = full_room(prosody, people)
+    chorus = Chorus("hall", singers, pace_s=0.01, pings_s=0.5)
+    with chorus:
+        chorus.until_reflected(50)
+        zombie, new = two.holder(), two.backup()
+        stop_within_a_write(two, zombie)
+        until(lambda: says(new, "locked"), lambda: f"the twin says why nobody serves: {new.http_get('/ready')}", patience=20)
+        assert two.speaker() == zombie.name and not new.is_ready()
+        getattr(zombie, ends)()
+        until(lambda: any(node.process.is_alive and node.is_ready_for(two.domain) for node in two.nodes.values()), "it is served again", patience=20)
+        chorus.until_reflected(100)
+    chorus.settle()
+    account = chorus.account(two.archive())
+    account.assert_whole(at_least=150)
+    if ends == "kill9":
+        assert two.speaker() == new.name
+
+
+def stop_within_a_write(two, node, attempts: int = 500) -> None:
+    for _ in range(attempts):
+        node.freeze()
+        if not _is_writable(two):
+            return
+        node.thaw()
+        time.sleep(0.005)  # not an event: the next try falls somewhere else
+    raise AssertionError(f"in {attempts} tries node {node.name} was never within a write")
+
+
+def says(node, word: str) -> bool:
+    code, text = node.http_get("/ready")
+    return code == 503 and word in text

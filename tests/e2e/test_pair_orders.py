@@ -55,6 +55,36 @@ def test_too_many_moves_stop_the_pair_until_an_operator_looks_at_it(prosody, peo
     assert two.speaker() == "b"
 
 
+def test_hand_overs_for_a_trouble_of_ones_own_count_as_moves(prosody, people, pair, database, relay, proxy):
+    """Each node loses its relay and server in turn: after two hand-overs the third holder stays, and says what forbids it."""
+    beside = relay(prosody)
+    ways = {name: (proxy(beside.port), proxy(prosody.component)) for name in ("a", "b")}
+    two = pair(prosody, database("postgresql"), relay=beside, is_started=False, extra={"pair": {"moves_max": 2, "patience_ms": 1500}})
+    for name, (to_relay, to_server) in ways.items():
+        two.nodes[name].settings["service"][0].update(relay=[f"127.0.0.1:{to_relay.port}"], server=[f"127.0.0.1:{to_server.port}"])
+    two.start()
+    alice, bob = people(prosody, "alice", "bob")
+    alice.create("hall", "Alice")
+    bob.enter("hall", "Bob")
+    for old, new in (("a", "b"), ("b", "a")):
+        for way in ways[old]:
+            way.refuse()
+        two.until_spoken_by(new)
+        assert two.duty(new)["reason"] in ("XMPP Server Unreachable", "Critical Service Down"), two.duty(new)
+        for way in ways[old]:
+            way.accept()
+        two.until_fit(old)
+        alice.say_heard("hall", f"node {new} serves")
+    for way in ways["a"]:
+        way.refuse()
+    two.until_state("a", "Running in Failed Mode", reason="Failover Limit")
+    assert re.search(r"\b2 automatic moves", two.duty("a")["why"]) and "recover" in two.duty("a")["why"]
+    alice.say("hall", "said at the limit")
+    two.moved("recover", asked="b")
+    bob.hears("hall", "said at the limit", nick="Alice")
+    assert two.speaker() == "b"
+
+
 def test_the_history_tells_every_change_with_reason_and_cost(prosody, people, pair, database, relay):
     two = pair(prosody, database("postgresql"), relay=relay(prosody))
     singers = full_room(prosody, people)

@@ -102,6 +102,29 @@ def test_a_domain_two_pairs_claim_with_a_database_each_is_served_by_one_and_refu
         others.end()
 
 
+def test_a_domain_two_pairs_claim_at_a_bare_server_is_fought_over_and_both_say_so(prosody, people, pair, database):
+    """Prosody lets the newcomer replace, and the replaced comes back: nobody can tell who is right but an operator."""
+    two = pair(prosody, database("sqlite"))
+    others = Pair(prosody, database("sqlite"), services={SERVICE: "a"}, secrets=prosody.domains)
+    try:
+        for node in others.nodes.values():
+            node.launch()
+        for each in (two, others):
+            until(lambda each=each: _is_fought_over(each), lambda each=each: f"it says so: {each.duty('a')}, {each.duty('b')}", patience=30)
+            assert each.status("a")["domains"][0]["troubles"], "and status calls it a trouble"
+        for node in others.nodes.values():
+            node.kill9()
+        two.until_spoken_by(two.speaker(), patience=30)
+        everyone_talks(full_room(prosody, people))
+    finally:
+        others.end()
+
+
+def _is_fought_over(two) -> bool:
+    duties = [two.duty(name) for name in two.nodes]
+    return any(duty["state"] == "Running in Failed Mode" and "conflict" in duty["why"] for duty in duties)
+
+
 def _says(two, word: str) -> bool:
     return any(word in (two.duty(name)["why"] + two.duty(name)["unfit"]).lower() for name in two.nodes)
 

@@ -27,7 +27,8 @@ impl SqlStore {
     pub async fn sessions_of(&self, node: &str, domain: &str) -> Result<Vec<i64>, StoreError> {
         let Some(statement) = self.engine.dialect().sessions else { return Ok(Vec::new()) };
         let label = label(node, domain);
-        let listed = async { self.watcher().await?.fetch(Statement::on("sessions", statement), &[label.as_str().into()]).await };
+        let listed =
+            async { self.watcher().await?.fetch(Statement::on("sessions", statement), &[label.as_str().into()]).await };
         let rows = self.bounded(listed).await?;
         Ok(rows.into_iter().filter_map(|mut row| row.int().ok()).collect())
     }

@@ -54,7 +54,9 @@ impl SqliteEngine {
             return Err(OpenError::WrongUrl { why: "it names no file; rooms must survive the process".into() });
         }
         let place = format!("SQLite file {path}");
-        Ok(SqliteEngine { path: path.into(), place, busy: Duration::from_millis(answer_ms.min(5_000)) })
+        // Shorter than the answer may take: what is told then is that the file is locked.
+        let busy = Duration::from_millis((answer_ms / 5 * 4).min(4_000));
+        Ok(SqliteEngine { path: path.into(), place, busy })
     }
 
     async fn open(&self) -> Result<SqliteWire, OpenError> {

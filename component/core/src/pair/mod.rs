@@ -27,6 +27,10 @@ pub use lease::{LeaseView, Right};
 pub use order::{Order, OrderKind, Verdict};
 pub use standing::{Reason, Standing, State, seen_from_afar};
 
+/// A stream that was lost so often within [`RESTLESS_MS`] is in trouble even while it is open.
+const RESTLESS: usize = 4;
+const RESTLESS_MS: u64 = 30_000;
+
 /// Who this node is to the domain, and its patience. Times in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -122,6 +126,9 @@ pub struct Pair {
     level: Option<Level>,
     /// Since when the stream is not open, and why.
     detached: Option<(Moment, String)>,
+    /// When it was lost lately, and why the last time.
+    losses: VecDeque<Moment>,
+    last_loss: String,
     /// Since when commits are in trouble, and why.
     commits: Option<(Moment, String)>,
     overdue: Option<String>,
@@ -166,6 +173,8 @@ impl Pair {
             ask_from: Moment(0),
             level: None,
             detached: None,
+            losses: VecDeque::new(),
+            last_loss: String::new(),
             commits: None,
             overdue: None,
             home_fit_since: None,
@@ -255,10 +264,7 @@ impl Pair {
             Event::Renewed => self.overdue = None,
             Event::LeaseOverdue(why) => self.overdue = Some(why.clone()),
             Event::Attached(level) => (self.level, self.detached) = (Some(*level), None),
-            Event::Detached(why) => {
-                let since = self.detached.take().map_or(now, |(since, _)| since);
-                self.detached = Some((since, why.clone()));
-            }
+            Event::Detached(why) => self.note_loss(now, why),
             Event::Commits(trouble) => {
                 let since = self.commits.take().map_or(now, |(since, _)| since);
                 self.commits = trouble.clone().map(|why| (since, why));
@@ -274,6 +280,18 @@ impl Pair {
             | Event::PassedOn
             | Event::Ended => {}
         }
+    }
+
+    fn note_loss(&mut self, now: Moment, why: &str) {
+        if self.detached.is_none() {
+            why.clone_into(&mut self.last_loss);
+            self.losses.push_back(now);
+            if self.losses.len() > RESTLESS {
+                self.losses.pop_front();
+            }
+        }
+        let since = self.detached.take().map_or(now, |(since, _)| since);
+        self.detached = Some((since, why.to_owned()));
     }
 
     fn see(&mut self, now: Moment, sighting: &Sighting) {

@@ -82,9 +82,11 @@ impl Pair {
             OrderKind::Pause | OrderKind::Resume | OrderKind::Recover | OrderKind::Sweep => false,
         };
         let is_young = next.is_some_and(|order| is_move(order.kind) && order.age_ms < LOOKED_BY_MS);
-        let says_unfit = self.seen.twin.as_ref().is_some_and(|twin| {
-            twin.unfit.is_some() && twin.silent_ms <= self.terms.patience_ms
-        });
+        let says_unfit = self
+            .seen
+            .twin
+            .as_ref()
+            .is_some_and(|twin| twin.unfit.is_some() && twin.silent_ms <= self.terms.patience_ms);
         is_young && says_unfit
     }
 

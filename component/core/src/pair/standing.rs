@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Action, Change, Cost, Duty, Level, Pair, Unopened};
+use super::{Action, Change, Cost, Duty, Level, Pair, RESTLESS, RESTLESS_MS, Unopened};
 use crate::time::Moment;
 
 macro_rules! words {
@@ -236,9 +236,23 @@ impl Pair {
             (Some(why), ..) => (Reason::DatabaseFailure, why),
             (None, Some((since, why)), _) if has_lasted(*since) => (Reason::XmppServerUnreachable, why),
             (None, _, Some((since, why))) if has_lasted(*since) => (Reason::DatabaseFailure, why),
-            (None, ..) => return None,
+            (None, ..) => return self.restlessness(now),
         };
-        Some(Standing { state: State::RunningInFailedMode, reason, why: why.clone() })
+        let state = State::RunningInFailedMode;
+        Some(match self.what_forbids_moves().filter(|_| self.overdue.is_none() && self.twin_obstacle().is_none()) {
+            Some((reason, forbids)) => Standing { state, reason, why: format!("{forbids}; here: {why}") },
+            None => Standing { state, reason, why: why.clone() },
+        })
+    }
+
+    /// Who is put out again and again is attached half of the time, and not heard the other half.
+    fn restlessness(&self, now: Moment) -> Option<Standing> {
+        let lately = |lost: &Moment| now.0.saturating_sub(lost.0) <= RESTLESS_MS;
+        if self.losses.len() < RESTLESS || !self.losses.front().is_some_and(lately) {
+            return None;
+        }
+        let why = format!("lost {RESTLESS} times within {} s, at last: {}", RESTLESS_MS / 1000, self.last_loss);
+        Some(Standing { state: State::RunningInFailedMode, reason: Reason::XmppServerUnreachable, why })
     }
 
     /// The level of attachment last found.

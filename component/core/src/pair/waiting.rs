@@ -123,15 +123,20 @@ impl Pair {
         if self.seen.is_idle && self.holder() != Some(self.terms.node.as_str()) {
             return Some((Reason::OnAdminRequest, "an operator moved the domain away; fallback brings it back".into()));
         }
-        let is_taking_over = self.is_held_by_twin();
-        if is_taking_over && !self.may_move() && self.order.is_none() {
-            if self.seen.is_paused {
-                return Some((Reason::OnAdminRequest, "automatic moves are paused; resume allows them again".into()));
-            }
-            let what = format!("{} automatic moves lately are enough; recover allows more", self.seen.moves_lately);
-            return Some((Reason::FailoverLimit, what));
+        let is_taking_over = self.is_held_by_twin() && self.order.is_none();
+        self.what_forbids_moves().filter(|_| is_taking_over)
+    }
+
+    /// Why nothing moves by itself now.
+    pub(super) fn what_forbids_moves(&self) -> Option<(Reason, String)> {
+        if self.may_move() {
+            return None;
         }
-        None
+        if self.seen.is_paused {
+            return Some((Reason::OnAdminRequest, "automatic moves are paused; resume allows them again".into()));
+        }
+        let what = format!("{} automatic moves lately are enough; recover allows more", self.seen.moves_lately);
+        Some((Reason::FailoverLimit, what))
     }
 
     /// Whether a free lease is this node's to take: a backup leaves a domain nobody serves to the home node for a while,
