@@ -118,9 +118,9 @@ def test_a_takeover_forgets_neither_waits_nor_listeners_nor_versions(server, peo
     old.kill9()
     two.until_spoken_by(two.other(old).name)
 
-    # What a bare server's node says again comes before any answer.
-    carol.ping(carol.service)
-    bob.ping(bob.service)
+    # What a bare server's node says again of the room comes before any answer of the room.
+    carol.disco_info(hall)
+    bob.disco_info(hall)
     since, since_takeover = bob.now, carol.now
     refused = is_refused(carol, carol.say("hall", "three"), since_takeover)
     assert (refused.condition, refused.error_type) == ("policy-violation", "wait")
