@@ -16,6 +16,7 @@ from harness.load import Chorus
 from harness.waiting import until
 
 HALL = f"hall@{SERVICE}"
+RETRACT = "{urn:xmpp:message-retract:1}"
 # What Converse asks of a room or a service that has nothing of the kind; each with the answer that says so.
 NOT_THERE = {"vcard-temp": {"service-unavailable", "item-not-found"}}
 
@@ -168,6 +169,51 @@ def test_the_rooms_picture_is_shown_and_changes(server, node, people, converse, 
     assert_content(bob)
 
 
+def test_words_are_corrected_taken_back_and_reacted_to(server, node, people, converse, shot):
+    component = node(server)
+    (alice,) = people(server, "alice")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1", "muc#roomconfig_roomname": "The hall"})
+    alice.affiliate("hall", f"bob@{HOST}", "owner")
+    alice.say_heard("hall", "buy my pills")
+    bob = converse(server, "bob")
+    bob.enter(HALL, "Bob")
+    bob.sees_message("buy my pills")
+
+    bob.type("a wrod")
+    said = alice.hears("hall", "a wrod", nick="Bob")
+    bob.act_on("a wrod", "edit")
+    bob.browser.type("textarea.chat-textarea", "a word", enter=True, clear=True)
+    corrected = alice.hears("hall", "a word", nick="Bob")
+    assert corrected.xml.find("{urn:xmpp:message-correct:0}replace").get("id") == said.id
+    until(lambda: bob.messages() == ["buy my pills", "a word"], lambda: f"the page shows the correction: {bob.messages()}")
+    alice.send(f"<message type='groupchat' id='r1' to='{HALL}'><reactions xmlns='urn:xmpp:reactions:0' id='{said.stanza_ids[0]}'><reaction>👍</reaction></reactions><store xmlns='urn:xmpp:hints'/></message>")
+    bob.sees("👍", "the reaction")
+
+    since = alice.now
+    bob.act_on("buy my pills", "retract")
+    bob.browser.type(".modal input[name=reason]", "off topic")
+    bob.browser.click(".modal button", "Confirm")
+    alice.wait(lambda s: s.name == "message" and s.xml.find(f"{RETRACT}retract/{{urn:xmpp:message-moderate:1}}moderated") is not None, "the moderation", since)
+    bob.sees("Bob has removed a message")
+    bob.sees("off topic")
+    bob.until_dismissed()
+    bob.act_on("a word", "retract")
+    bob.browser.click(".modal button", "Confirm")
+    alice.wait(lambda s: s.name == "message" and s.nick == "Bob" and s.xml.find(f"{RETRACT}retract") is not None, "the retraction", since)
+    bob.sees("You have removed a message")
+    bob.until_dismissed()
+    shot("taken-back")
+    kept = component.rows("SELECT body_txt, stanza_xml FROM muc_message")
+    assert not [row for row in kept if any(text in str(row) for text in ("pills", "wrod", "a word"))], "no version of what was taken back is kept"
+
+    bob.browser.click("converse-rooms-list .dropdown-toggle, converse-controlbox button.dropdown-toggle")
+    bob.browser.click(".show-list-muc-modal")
+    bob.browser.click(".modal input[type=submit]")
+    bob.sees("Groupchats found")
+    shot("list-of-rooms")
+    assert_content(bob)
+
+
 def _commands_match_what_discovery_says(bob: Converse, alice: Client, shot) -> None:
     """The list of commands in Converse's own dialog: those there are, or that there are none."""
     node = "http://jabber.org/protocol/commands"
@@ -182,8 +228,7 @@ def _commands_match_what_discovery_says(bob: Converse, alice: Client, shot) -> N
     else:
         bob.sees("The specified entity doesn't support ad-hoc commands")
     shot("commands")
-    bob.browser.click(".modal button", "Close")
-    until(lambda: not bob.browser.run("return document.querySelector('.modal.show, .modal-backdrop')"), "the dialog is gone")
+    bob.dismiss()
 
 
 @pytest.mark.parametrize("attached", ["bare", "relayed"])

@@ -136,6 +136,22 @@ class Converse:
         self.browser.click("converse-muc-heading .dropdown-toggle")
         self.browser.click(item)
 
+    def act_on(self, text: str, action: str) -> None:
+        """From the menu of the message that says this."""
+        self.browser.run(
+            "[...document.querySelectorAll('converse-chat-message')].find((e) => e.querySelector('.chat-msg__text')?.textContent.trim() === arguments[0])"
+            ".querySelector('.chat-msg__actions .dropdown-toggle').click()", text,
+        )  # fmt: skip
+        self.browser.click(f".chat-msg__action-{action}")
+
+    def dismiss(self) -> None:
+        """Closes the dialog, and waits until it is gone from the page."""
+        self.browser.click(".modal button", "Close")
+        self.until_dismissed()
+
+    def until_dismissed(self) -> None:
+        until(lambda: not self.browser.run("return document.querySelector('.modal.show, .modal-backdrop')"), "the dialog is gone", PATIENCE)
+
     # what is seen
 
     def messages(self) -> list[str]:
@@ -152,7 +168,7 @@ class Converse:
         return self.browser.run("return document.body.innerText")
 
     def participants(self) -> list[str]:
-        return self.browser.run("return [...document.querySelectorAll('.occupant-nick, .occupant-nick-badge .occupant-nick')].map(e => e.textContent.trim())")
+        return self.browser.run("return [...document.querySelectorAll('.occupant-nick')].map(e => e.textContent.trim())")
 
     def told(self) -> list[str]:
         """Every notice the page has shown, even for a moment: comings, goings, errors, disconnections."""

@@ -146,6 +146,6 @@ impl Room {
 }
 
 /// The message as it was said; nothing of one taken back.
-fn as_said(message: &Message) -> Option<Stanza> {
+pub(super) fn as_said(message: &Message) -> Option<Stanza> {
     Stanza::from_xml(&message.stanza_xml).filter(|said| said.kind == Kind::Message)
 }

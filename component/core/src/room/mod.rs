@@ -7,6 +7,7 @@ mod absent;
 mod admin;
 mod archive;
 mod command;
+mod corrections;
 mod disco;
 mod hats;
 mod history;

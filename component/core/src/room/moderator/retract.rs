@@ -88,7 +88,9 @@ impl Room {
             stanza_xml: notice.to_xml().into(),
             is_archived: self.config.is_archived,
         };
-        self.commit(Record::Retracted(Arc::new(retraction)), turn);
+        for retraction in self.with_versions(retraction, Some(message), &message.archive_id) {
+            self.commit(Record::Retracted(Arc::new(retraction)), turn);
+        }
         self.commit(Record::Spoken(Arc::new(record)), turn);
         turn.say(notice, Audience::Many(self.roster.everyone()));
     }

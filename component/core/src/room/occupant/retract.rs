@@ -9,10 +9,10 @@ use crate::stanza::Stanza;
 use crate::time::Utc;
 
 impl Room {
-    /// What `said`, which becomes the message `request`, takes back of its sender's. Whether a message out of memory is
-    /// theirs is found out where it is changed.
-    pub(in super::super) fn own_retraction(&self, said: &Stanza, request: &Message, at: Utc) -> Option<Retraction> {
-        let wanted = wanted(said)?;
+    /// What `said`, which becomes the message `request`, takes back of its sender's: a message and its versions. Whether
+    /// a message out of memory is theirs is found out where it is changed.
+    pub(in super::super) fn own_retractions(&self, said: &Stanza, request: &Message, at: Utc) -> Vec<Retraction> {
+        let Some(wanted) = wanted(said) else { return Vec::new() };
         let author = request.sender.to_bare();
         let is_theirs = |message: &Message| message.sender.is_same_bare(author.as_jid());
         let known = self
@@ -23,12 +23,13 @@ impl Room {
                 self.history.find(|message| is_theirs(message) && message.origin_id.as_deref() == Some(wanted))
             });
         let archive_id = match known {
-            Some(message) if !is_theirs(message) => return None,
+            Some(message) if !is_theirs(message) => return Vec::new(),
             Some(message) => message.archive_id.clone(),
             None => wanted.to_owned(),
         };
         let by_id = said.id.as_deref().unwrap_or(&request.archive_id);
-        Some(Retraction { archive_id, author, retracted_xml: retracted_xml(by_id, at, None) })
+        let retraction = Retraction { archive_id, author, retracted_xml: retracted_xml(by_id, at, None) };
+        self.with_versions(retraction, known.map(|message| &**message), wanted)
     }
 }
 

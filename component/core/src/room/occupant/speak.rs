@@ -56,11 +56,11 @@ impl Room {
                 stanza_xml: said.to_xml().into(),
                 is_archived: self.config.is_archived && !ask.stanza.payload.iter().any(forbids_archive),
             };
-            let retraction = self.own_retraction(&ask.stanza, &message, turn.now.utc);
+            let retractions = self.own_retractions(&ask.stanza, &message, turn.now.utc);
             let message = Arc::new(message);
             self.commit(Record::Spoken(message.clone()), turn);
             kept = Some(message);
-            if let Some(retraction) = retraction {
+            for retraction in retractions {
                 self.commit(Record::Retracted(Arc::new(retraction)), turn);
             }
         }
