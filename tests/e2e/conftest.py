@@ -168,16 +168,19 @@ def people():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """Bounds each test in time and remembers where its part of every log begins."""
+    """Bounds each test in time (`@pytest.mark.seconds(n)` where it is another) and remembers where its part of every log begins."""
     for running in process.started:
         running.log_seen = len(running.log_text())
 
+    mark = item.get_closest_marker("seconds")
+    seconds = mark.args[0] if mark else TEST_SECONDS
+
     def too_long(_number, frame):
-        raise TimeoutError(f"the test took longer than {TEST_SECONDS} s, at {frame.f_code.co_filename}:{frame.f_lineno}")
+        raise TimeoutError(f"the test took longer than {seconds} s, at {frame.f_code.co_filename}:{frame.f_lineno}")
 
     assert threading.current_thread() is threading.main_thread()
     previous = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(TEST_SECONDS)
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
