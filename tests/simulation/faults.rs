@@ -82,6 +82,7 @@ impl World {
             Fault::NodeClock { node, by } => self.hosts[node].clock.jump(by),
             Fault::StreamReset { node } => self.reset_stream(node),
             Fault::StreamStall { node, span } => self.hosts[node].stream_late_until = now + span,
+            Fault::RelayRestart { span } => self.restart_relay(span),
             Fault::SlowClient { client, span } => {
                 let client = &mut self.clients[client];
                 client.hears_from = client.hears_from.max(now + span);
@@ -188,6 +189,7 @@ impl World {
         self.is_mended = true;
         self.note(|| "MENDED".to_owned());
         self.database.is_up = true;
+        self.relay_up();
         for node in 0..2 {
             let host = &mut self.hosts[node];
             (host.database_cut_until, host.database_late_until, host.stream_late_until) = (0, 0, 0);

@@ -19,6 +19,8 @@ pub(crate) enum Flaw {
     StoresEarly,
     /// The relay is not told what was handled before.
     ForgetsNumbers,
+    /// What an earlier run of the relay had numbered counts for the next.
+    KeepsNumbers,
     /// A takeover tells everybody that everybody left.
     SaysGoodbye,
 }

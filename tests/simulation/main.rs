@@ -29,7 +29,7 @@ const SEEDS: u64 = 2_000;
 /// Lines of a trace that are shown of a run that failed.
 const SHOWN: usize = 120;
 /// What must have happened often in a normal test.
-const MUST_HAPPEN: [&str; 14] = [
+const MUST_HAPPEN: [&str; 15] = [
     "leases asked for by the lock",
     "leases asked for when over",
     "losses reported",
@@ -41,6 +41,7 @@ const MUST_HAPPEN: [&str; 14] = [
     "reigns cut",
     "reigns ended",
     "reigns taken up",
+    "relays restarted",
     "stanzas replayed and known",
     "stopped at a step",
     "takeovers",
@@ -158,6 +159,11 @@ fn an_entrance_that_is_stored_as_handled_before_its_answer_is_heard_is_caught() 
 #[test]
 fn a_takeover_that_handles_stanzas_twice_is_caught() {
     is_caught(Flaw::ForgetsNumbers, &["in the archive twice"]);
+}
+
+#[test]
+fn a_driver_that_takes_a_new_relays_numbers_for_the_old_ones_is_caught() {
+    is_caught(Flaw::KeepsNumbers, &["is not inside"]);
 }
 
 #[test]

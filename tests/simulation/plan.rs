@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     StreamReset { node: usize },
     /// What goes between node and server arrives late.
     StreamStall { node: usize, span: u64 },
+    /// The relay dies with all it kept, and is back after a while.
+    RelayRestart { span: u64 },
     /// A client does not read.
     SlowClient { client: usize, span: u64 },
     /// An operator gives an order.
@@ -125,13 +127,18 @@ impl Plan {
         self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Rollback { .. }))
     }
 
-    /// Whether every message a client sends must be in the archive or refused: always with the relay; without it where
-    /// nothing but moves happens.
+    /// Whether the relay dies in this run: what it kept is lost.
+    pub(crate) fn restarts_relay(&self) -> bool {
+        self.level == Level::Relay && self.faults.iter().any(|(_, fault)| matches!(fault, Fault::RelayRestart { .. }))
+    }
+
+    /// Whether every message a client sends must be in the archive or refused: with a relay that lives always; without
+    /// it where nothing but moves happens.
     pub(crate) fn loses_nothing(&self) -> bool {
         let is_gentle =
             |fault: &Fault| matches!(fault, Fault::Order { .. } | Fault::NodeClock { .. } | Fault::SlowClient { .. });
         match self.level {
-            Level::Relay => true,
+            Level::Relay => !self.restarts_relay(),
             Level::Replacing => self.faults.iter().all(|(_, fault)| is_gentle(fault)),
             Level::Bare => false,
         }
@@ -154,7 +161,7 @@ impl Fault {
         let node = chance.index(2);
         let span = chance.pick(&[100, 700, 1_500, 2_500, 4_000, 9_000]) + chance.between(0, 400);
         let back_after = chance.pick(&[30, 800, 3_500, 8_000]) + chance.between(0, 300);
-        match chance.index(26) {
+        match chance.index(28) {
             0..=2 => Fault::Kill { node, back_after },
             3 => Fault::KillBoth { back_after: [back_after, chance.between(20, 6_000)] },
             4 => Fault::HostGone { node, back_after: back_after + 1_000 },
@@ -177,6 +184,7 @@ impl Fault {
                 stops_for: chance.is(30).then_some(span),
                 back_after,
             },
+            24 | 25 => Fault::RelayRestart { span },
             _ => Fault::Order { kind: chance.pick(&OrderKind::ALL) },
         }
     }

@@ -8,7 +8,7 @@ use tandem_muc_core::relay::{Action, Bounds, Event, Link, Relay};
 use tandem_muc_core::stanza::{Condition, Inbound, Outbound, Stanza};
 use tandem_muc_core::time::Moment;
 
-use crate::node::{Down, Up};
+use crate::node::{Down, News, Up};
 use crate::stanzas::{bounce, is_answerable, number_of};
 use crate::wire::{Line, Wire};
 use crate::world::{Happening, World};
@@ -30,20 +30,52 @@ pub(crate) struct Server {
     /// Bare: the components that are attached.
     components: Vec<Line>,
     relay: Relay<Carried>,
+    is_relay_up: bool,
+    boots: u32,
     links: u64,
     ticks_at: Option<u64>,
 }
 
 impl Server {
     pub(crate) fn new(level: Level) -> Server {
-        let bounds = Bounds { wait_ms: WAIT_MS, ..Bounds::default() };
-        let mut relay = Relay::new("boot1", bounds);
+        let mut relay = booted(1);
         relay.handle(Moment(0), Event::ServerUp, &mut Vec::new());
-        Server { level, components: Vec::new(), relay, links: 0, ticks_at: None }
+        Server { level, components: Vec::new(), relay, is_relay_up: true, boots: 1, links: 0, ticks_at: None }
     }
 }
 
+fn booted(nth: u32) -> Relay<Carried> {
+    Relay::new(format!("boot{nth}"), Bounds { wait_ms: WAIT_MS, ..Bounds::default() })
+}
+
 impl World {
+    /// The relay dies, with what it kept and what was on its way to it; whoever attaches meanwhile is hung up on.
+    pub(crate) fn restart_relay(&mut self, span: u64) {
+        if self.server.level != Level::Relay || !self.server.is_relay_up {
+            return;
+        }
+        self.seen.add("relays restarted", 1);
+        self.server.boots += 1;
+        (self.server.relay, self.server.is_relay_up) = (booted(self.server.boots), false);
+        let lines: Vec<Line> = self.wires.keys().copied().collect();
+        for line @ (node, life, stream) in lines {
+            if let Some(wire) = self.wires.get_mut(&line) {
+                wire.cut(0);
+            }
+            let news = News::Down(stream, Down::Closed);
+            self.at(self.now + 1, Happening::News { node, life, news });
+        }
+        self.at(self.now + span, Happening::RelayUp);
+    }
+
+    pub(crate) fn relay_up(&mut self) {
+        if !std::mem::replace(&mut self.server.is_relay_up, true) {
+            let mut out = Vec::new();
+            self.server.relay.handle(Moment(self.now), Event::ServerUp, &mut out);
+            self.pump(out);
+        }
+    }
+
     pub(crate) fn connect(&mut self, line: Line) {
         self.server.links += 1;
         self.wires.insert(line, Wire::new(Link(self.server.links)));
@@ -95,7 +127,7 @@ impl World {
 
     pub(crate) fn arrives_down(&mut self, line: Line) {
         let Some(down) = self.wires.get_mut(&line).and_then(|wire| wire.arrived_down(self.now)) else { return };
-        self.news(line.0, line.1, crate::node::News::Down(line.2, down));
+        self.news(line.0, line.1, News::Down(line.2, down));
         if self.server.level == Level::Relay {
             self.pump(Vec::new());
         }
@@ -109,7 +141,8 @@ impl World {
             self.write_down(line, Down::Open);
         }
         match self.server.level {
-            Level::Relay => self.relay_hears(line, link, up),
+            Level::Relay if self.server.is_relay_up => self.relay_hears(line, link, up),
+            Level::Relay => self.write_down(line, Down::Closed),
             Level::Bare | Level::Replacing => self.server_hears(line, up),
         }
     }
@@ -224,6 +257,9 @@ impl World {
 
     /// A client's stanza reaches the server.
     pub(crate) fn sent(&mut self, inbound: Arc<Inbound>) {
+        if self.server.level == Level::Relay && !self.server.is_relay_up {
+            return self.bounce(&inbound, Condition::RemoteServerNotFound);
+        }
         if self.server.level == Level::Relay {
             let is_answerable = is_answerable(&inbound);
             let mut out = Vec::new();

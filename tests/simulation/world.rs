@@ -42,6 +42,7 @@ pub(crate) enum Happening {
     SessionsEnded(usize),
     DatabaseUp,
     RelayTick,
+    RelayUp,
     Mended,
     /// Somebody must serve, or be about to for the third time it is looked.
     InTime(u32),
@@ -122,7 +123,7 @@ impl World {
             last_step: None,
         };
         let hosts = [host(a, 10_000), host(b, 7_777_000)];
-        let is_patient = plan.level == Level::Relay && !plan.forgets();
+        let is_patient = plan.level == Level::Relay && !plan.forgets() && !plan.restarts_relay();
         let truth = Truth::new(plan.ends_leases_early(), plan.forgets());
         let mut world = World {
             now: 0,
@@ -218,6 +219,7 @@ impl World {
             }
             Happening::DatabaseUp => self.database.is_up = true,
             Happening::RelayTick => self.relay_tick(),
+            Happening::RelayUp => self.relay_up(),
             Happening::Mended => self.mend(),
             Happening::InTime(looked) => self.check_served(looked),
         }

@@ -193,8 +193,25 @@ impl Reign {
         if self.stored_boot.as_deref() != Some(boot) {
             self.stored_boot = Some(boot.to_owned());
             (self.stored, self.handled, self.taken) = Default::default();
+            self.forget_numbers();
         }
         self.boot = Some(boot.to_owned());
+    }
+
+    /// What an earlier run of the relay had numbered has no number any more.
+    fn forget_numbers(&mut self) {
+        for kept in &mut self.kept {
+            if let Kept::Mark(_, numbers) = kept {
+                numbers.clear();
+            }
+        }
+        if let Some(group) = &mut self.group {
+            (group.boot, group.inbound) = (self.stored_boot.clone(), Numbers::default());
+        }
+        let committing = self.group.iter_mut().flat_map(|group| &mut group.entries);
+        for entry in committing.chain(&mut self.queue) {
+            entry.number = None;
+        }
     }
 
     /// What is to be stored of the relay's numbers.

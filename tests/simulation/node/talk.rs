@@ -58,7 +58,11 @@ impl Brain {
 
     fn welcomed(&mut self, now: Now, stream: u64, welcome: &Welcome) {
         let Some(reign) = &mut self.reign else { return };
-        reign.note_boot(&welcome.boot);
+        if self.flaw == Flaw::KeepsNumbers {
+            reign.boot = Some(welcome.boot.clone());
+        } else {
+            reign.note_boot(&welcome.boot);
+        }
         reign.upcoming = welcome.next;
         // Groups of a time that the database forgot are not those it has now.
         let knows = welcome.said_in == Some(reign.before.unsigned_abs());
