@@ -6,6 +6,8 @@ use tandem_muc::store::{Fact, Marks, Page, RoomPage, SqlStore};
 use tandem_muc_core::muc::{Role, RoomConfig};
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{OccupantEntry, Record, RoomId, Tombstone};
+use tandem_muc_core::room::find::{RoomSearch, jabber};
+use tandem_muc_core::stanza::element;
 use tandem_muc_core::time::Utc;
 
 use crate::place::{Place, SERVICE, fence, reign};
@@ -132,4 +134,44 @@ pub(crate) async fn sessions_of_one_server_come_in_pages(place: Arc<Place>) {
         assert_eq!(found, expected, "in pages of {max}");
     }
     assert!(store.local_occupants(SERVICE, "example.com", None, 9).await.expect("readable").occupants.is_empty());
+}
+
+pub(crate) async fn public_rooms_are_found_by_what_they_say(place: Arc<Place>) {
+    let store = place.store().await;
+    let epoch = reign(&store).await;
+    let rooms = [
+        ("attic", "Über the roof", "Tea & more", true),
+        ("cellar", "", "100%_wine", true),
+        ("garden", "Tea Garden", "", true),
+        ("secret", "Secret tea", "", false),
+    ];
+    let mut facts = Vec::new();
+    for (nth, (name, title, description, is_public)) in (1..).zip(rooms) {
+        let (room, jid) = (RoomId(nth), bare(&format!("{name}@conference.example.org")));
+        let config =
+            RoomConfig { title: title.into(), description: description.into(), is_public, ..RoomConfig::default() };
+        facts.extend([created(config), Record::Unlocked].map(|record| Fact { room, jid: jid.clone(), record }));
+    }
+    store.append(&fence(epoch, 0), &facts, Marks::default()).await.expect("written");
+    let form = |name: &str, description: &str| {
+        let field = |var: &str, value: &str| format!("<field var='{var}'><value>{value}</value></field>");
+        let xml = format!(
+            "<query xmlns='jabber:iq:search'><x xmlns='jabber:x:data' type='submit'>{}{}{}</x></query>",
+            field("FORM_TYPE", "jabber:iq:search"),
+            field("name", name),
+            field("description", description)
+        );
+        jabber::read(&element::parse(&xml).expect("an element")).expect("a search")
+    };
+    let find = async |search: RoomSearch, after: Option<&str>, max| {
+        let found = store.search_rooms(SERVICE, &search, after, max).await.expect("readable");
+        found.iter().map(|room| room.jid.local().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(form("", ""), None, 9).await, ["attic", "cellar", "garden"]);
+    assert_eq!(find(form("", ""), None, 2).await, ["attic", "cellar"]);
+    assert_eq!(find(form("", ""), Some("cellar@conference.example.org"), 9).await, ["garden"]);
+    assert_eq!(find(form("TEA", ""), None, 9).await, ["garden"]);
+    assert_eq!(find(form("über ATT", "tea"), None, 9).await, ["attic"]);
+    assert_eq!(find(form("", "%_"), None, 9).await, ["cellar"]);
+    assert!(find(form("secret", ""), None, 9).await.is_empty());
 }

@@ -116,6 +116,7 @@ fn main() {
             rooms_with_something_unseen_are_found;
         Both listing:
             public_rooms_come_in_pages,
+            public_rooms_are_found_by_what_they_say,
             occupied_rooms_are_those_with_somebody_inside,
             sessions_of_one_server_come_in_pages;
         Both archive:

@@ -1,5 +1,5 @@
 """How rooms, their people and the service show themselves - vCards and pictures (XEP-0486, XEP-0054, XEP-0153), hats by
-ad-hoc commands (XEP-0317, XEP-0050) - asked by real clients through real servers."""
+ad-hoc commands (XEP-0317, XEP-0050), searches (XEP-0433, XEP-0055), contacts (XEP-0157) - asked by real clients through real servers."""
 
 import base64
 import hashlib
@@ -173,3 +173,44 @@ def test_hats_are_made_put_on_and_seen(server, node, people):
     assert done.xml.find(f"{{{COMMANDS}}}command").get("status") == "completed"
     run_command(alice, "destroy", {"hats#uri": "urn:example:host"})
     assert worn(carol.sees("hall", "Bob", lambda s: not worn(s), since=since)) == {}
+
+
+SEARCH = "urn:xmpp:channel-search:0:search"
+
+
+def find(client, fields: dict[str, str], page: str = "") -> list[str]:
+    """The addresses a channel search brings."""
+    inner = "".join(f"<field var='{var}'><value>{value}</value></field>" for var, value in fields.items())
+    form = f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{SEARCH}-params</value></field>{inner}</x>"
+    answer = client.ask("get", SERVICE, f"<search xmlns='{SEARCH}'><set xmlns='http://jabber.org/protocol/rsm'>{page}</set>{form}</search>")
+    return [item.get("address").partition("@")[0] for item in answer.xml.iter(f"{{{SEARCH}}}item")]
+
+
+def test_rooms_are_searched_for(server, node, people):
+    node(server, extra={"service": {"contact": {"abuse": ["mailto:abuse@example.org"]}}})
+    alice, bob = people(server, "alice", "bob")
+    for name, title, public in (("tea", "Tea time", "1"), ("garden", "The garden of TEA", "1"), ("attic", "Secret tea", "0"), ("hall", "", "1")):
+        alice.create(name, "Alice", {"muc#roomconfig_persistentroom": "1", "muc#roomconfig_roomname": title, "muc#roomconfig_publicroom": public})
+    bob.enter("tea", "Bob")
+    assert {SEARCH, "jabber:iq:search"} <= bob.disco_info(SERVICE)[1]
+    assert bob.disco_info(SERVICE)[2]["abuse-addresses"] in ("mailto:abuse@example.org", ["mailto:abuse@example.org"])
+    assert find(bob, {"q": "tea"}) == ["garden", "tea"]
+    assert find(bob, {"q": "tea", "key": "{urn:xmpp:channel-search:0:order}nusers"}) == ["tea", "garden"]
+    assert find(bob, {"q": "tea", "sinname": "false"}) == ["tea"]
+    assert find(bob, {"all": "true"}, "<max>2</max>") == ["garden", "hall"]
+    assert find(bob, {"all": "true"}, f"<max>2</max><after>hall@{SERVICE}</after>") == ["tea"]
+    with pytest.raises(Refused) as refused:
+        find(bob, {"q": "x", "all": "1"})
+    assert refused.value.heard.xml.find(".//{urn:xmpp:channel-search:0:error}conflicting-fields") is not None
+
+    async def by_slixmpp(stream):
+        stream.register_plugin("xep_0055")
+        iq = stream.make_iq_set(ito=SERVICE)
+        iq["search"]["form"]["type"] = "submit"
+        form = iq["search"]["form"]
+        form.add_field(var="FORM_TYPE", ftype="hidden", value="jabber:iq:search")
+        form.add_field(var="name", value="garden")
+        return await iq.send()
+
+    rows = bob.ask_slixmpp(by_slixmpp).xml.iter(f"{DATA}item")
+    assert [{f.get("var"): f.findtext(f"{DATA}value") for f in row}["jid"] for row in rows] == [f"garden@{SERVICE}"]

@@ -91,6 +91,7 @@ sections! {
     s10_09_destroying "10.09-destroying"
     s18_errors "18-errors"
     absent_members "absent-members"
+    cisco_jabber "cisco-jabber"
     xep_0050_commands "xep-0050-commands"
     xep_0092_version "xep-0092-version"
     xep_0199_ping "xep-0199-ping"

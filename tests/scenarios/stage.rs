@@ -568,6 +568,8 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
             "nick_chars_max" => rules.nick_chars_max = small(number()?)? as usize,
             "tombstone_ms" => rules.tombstone_ms = number()?.cast_signed(),
             "vcard_bytes_max" => rules.identity.vcard_bytes_max = small(number()?)? as usize,
+            "is_cisco" => rules.identity.is_cisco = json.as_bool().ok_or("service: true or false")?,
+            "webchat_url" => rules.identity.webchat_url = json.as_str().map(str::to_owned),
             "hats_max" => rules.identity.hats_max = small(number()?)?,
             "lock_ms" => rules.lock_ms = number()?,
             other => {

@@ -109,3 +109,17 @@ pub const REFERENCE: &str = "urn:xmpp:reference:0";
 pub const MENTIONS: &str = "urn:xmpp:mmn:0";
 /// Versions of the affiliation lists (XEP-0463).
 pub const MAV: &str = "urn:xmpp:muc:affiliations:1";
+/// Jabber search (XEP-0055), also the type of its form.
+pub const SEARCH: &str = "jabber:iq:search";
+/// Channel search (XEP-0433).
+pub const CHANNEL_SEARCH: &str = "urn:xmpp:channel-search:0:search";
+/// Form type of a channel search.
+pub const CHANNEL_SEARCH_PARAMS: &str = "urn:xmpp:channel-search:0:search-params";
+/// What is wrong with a channel search.
+pub const CHANNEL_SEARCH_ERROR: &str = "urn:xmpp:channel-search:0:error";
+/// Form type of the contact addresses of a service (XEP-0157).
+pub const SERVERINFO: &str = "http://jabber.org/network/serverinfo";
+/// disco feature Cisco Jabber looks for, and its mark on messages of the past.
+pub const CISCO_HISTORY: &str = "http://www.jabber.com/protocol/muc#history";
+/// disco feature Cisco Jabber looks for: the room stays when everyone leaves.
+pub const CISCO_PERSISTENT: &str = "http://www.jabber.com/schemas/muc#persistent";

@@ -1,6 +1,8 @@
 //! What a well-formed file can still get wrong: values out of range, domains named twice, addresses that are none.
 
-use super::{Config, Service};
+use tandem_muc_core::muc::Whois;
+
+use super::{Config, Profile, Service};
 
 /// Every relay of a domain is attached at once; a cluster has a few.
 const RELAYS_MAX: usize = 8;
@@ -47,6 +49,11 @@ impl Config {
             at_least("occupants", u64::from(service.limits.occupants), 1)?;
             at_least("sessions", u64::from(service.limits.sessions), 1)?;
             Self::check_vcards(service)?;
+            if service.profile == Profile::Cisco && service.defaults.room.whois != Whois::Anyone {
+                let what =
+                    "whois = \"moderators\": Cisco Jabber (profile = \"cisco\") cannot enter such rooms".to_owned();
+                return Err(("whois", what));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use tandem_muc_core::room;
 use tandem_muc_core::stanza::write_element;
 
 use super::Limits;
-use super::value::maybe;
+use super::value::{list, maybe};
 
 /// `[service.identity]`
 #[derive(Debug, Default, Deserialize)]
@@ -25,9 +25,87 @@ pub struct Identity {
     /// Its website.
     #[serde(deserialize_with = "maybe")]
     pub url: Option<String>,
+    /// Where its rooms can be entered with a browser.
+    #[serde(deserialize_with = "maybe")]
+    pub webchat_url: Option<String>,
     /// Its picture, out of the file of that name.
     #[serde(deserialize_with = "maybe")]
     pub avatar: Option<Picture>,
+}
+
+/// `[service.contact]`: whom to turn to (XEP-0157), each a list of URIs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contact {
+    /// About abuse of the service.
+    #[serde(deserialize_with = "list")]
+    pub abuse: Vec<Uri>,
+    /// About anything.
+    #[serde(deserialize_with = "list")]
+    pub admin: Vec<Uri>,
+    /// With praise and blame.
+    #[serde(deserialize_with = "list")]
+    pub feedback: Vec<Uri>,
+    /// About holes.
+    #[serde(deserialize_with = "list")]
+    pub security: Vec<Uri>,
+    /// For help.
+    #[serde(deserialize_with = "list")]
+    pub support: Vec<Uri>,
+}
+
+/// An address as configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Uri(String);
+
+impl FromStr for Uri {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Uri, &'static str> {
+        let is_uri = text.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+        if is_uri {
+            Ok(Uri(text.to_owned()))
+        } else {
+            Err("not a URI: write mailto:somebody@example.org or xmpp:somebody@example.org")
+        }
+    }
+}
+
+impl Contact {
+    /// As the service knows it, without what is empty.
+    pub(super) fn to_core(&self) -> Vec<(&'static str, Vec<String>)> {
+        let fields = [
+            ("abuse-addresses", &self.abuse),
+            ("admin-addresses", &self.admin),
+            ("feedback-addresses", &self.feedback),
+            ("security-addresses", &self.security),
+            ("support-addresses", &self.support),
+        ];
+        let told = fields.into_iter().filter(|(_, uris)| !uris.is_empty());
+        told.map(|(field, uris)| (field, uris.iter().map(|uri| uri.0.clone()).collect())).collect()
+    }
+}
+
+/// Whose clients the service is to please.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Profile {
+    /// Everybody's.
+    #[default]
+    Standard,
+    /// Cisco Jabber's too.
+    Cisco,
+}
+
+impl FromStr for Profile {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Profile, &'static str> {
+        match text {
+            "standard" => Ok(Profile::Standard),
+            "cisco" => Ok(Profile::Cisco),
+            _ => Err("allowed are standard, cisco"),
+        }
+    }
 }
 
 /// A picture, read when the configuration is.
@@ -57,6 +135,7 @@ impl Identity {
     pub(super) fn to_core(&self, limits: &Limits) -> room::Identity {
         let (vcard_bytes_max, hats_max) = (limits.vcard_bytes, limits.hats);
         let mut identity = room::Identity { vcard_bytes_max, hats_max, ..room::Identity::default() };
+        identity.webchat_url.clone_from(&self.webchat_url);
         identity.vcard_xml = self.vcard_xml().map(Into::into);
         if let Some(name) = &self.name {
             identity.name = name.as_str().into();

@@ -21,7 +21,7 @@ use tandem_muc_core::room::{Creators, ServiceRules};
 
 pub use defaults::Defaults;
 pub use error::ConfigError;
-pub use identity::Identity;
+pub use identity::{Contact, Identity, Profile};
 pub use rates::Rates;
 pub use relay::RelayConfig;
 use value::{any, list, maybe};
@@ -145,9 +145,15 @@ pub struct Service {
     /// Whether presence without the muc extension enters, as in groupchat 1.0.
     #[serde(default, deserialize_with = "any")]
     pub groupchat_1: bool,
+    /// Whose clients it is to please: `standard` or `cisco`.
+    #[serde(default, deserialize_with = "any")]
+    pub profile: Profile,
     /// How it shows itself.
     #[serde(default)]
     pub identity: Identity,
+    /// Whom to turn to.
+    #[serde(default)]
+    pub contact: Contact,
     /// Limits on what a stranger can send or fill.
     #[serde(default)]
     pub limits: Limits,
@@ -273,6 +279,9 @@ impl Creation {
         Creation(Creators::Anyone)
     }
 }
+
+/// Characters of a full JID that serves as a nick: a resource of the greatest length (RFC 7622 §3.4).
+const JID_CHARS: usize = 1_023;
 
 fn yes() -> bool {
     true
@@ -409,12 +418,19 @@ impl Service {
     /// What rooms of this domain obey.
     pub fn rules(&self) -> ServiceRules {
         let limits = &self.limits;
+        let is_cisco = self.profile == Profile::Cisco;
+        let mut identity = self.identity.to_core(limits);
+        identity.contacts = self.contact.to_core();
+        identity.is_cisco = is_cisco;
+        let mut fixed = self.defaults.fixed.clone();
+        // It cannot enter a room that hides who is inside.
+        fixed.extend((is_cisco && !fixed.contains(&"whois")).then_some("whois"));
         ServiceRules {
             domain: self.domain.0.clone(),
             admins: self.admins.iter().map(|admin| admin.0.clone()).collect(),
             creation: self.creation.0,
             defaults: self.defaults.room.clone(),
-            fixed: self.defaults.fixed.clone(),
+            fixed,
             locks_new_rooms: self.lock_new_rooms,
             takes_groupchat_1: self.groupchat_1,
             voice_request_ms: i64::from(limits.voice_request_seconds) * 1_000,
@@ -426,10 +442,10 @@ impl Service {
             mentions_per_hour: limits.mentions_per_hour,
             affiliations_max: limits.affiliations,
             body_bytes_max: limits.body_bytes,
-            nick_chars_max: limits.nick_chars,
+            nick_chars_max: if is_cisco { limits.nick_chars.max(JID_CHARS) } else { limits.nick_chars },
             tombstone_ms: i64::from(limits.tombstone_days) * 86_400_000,
             lock_ms: u64::from(limits.lock_minutes) * 60_000,
-            identity: self.identity.to_core(limits),
+            identity,
         }
     }
 }

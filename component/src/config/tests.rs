@@ -93,3 +93,23 @@ fn the_vcard_of_a_service_is_made_of_its_identity() {
     let plain = Config::parse(Path::new("x.toml"), LEAST).expect("a configuration").services[0].rules();
     assert_eq!((plain.identity.vcard_xml, &*plain.identity.name), (None, "Chat Rooms"));
 }
+
+#[test]
+fn contacts_are_uris_and_a_profile_holds_rooms_to_what_its_clients_can() {
+    let parse = |more: &str| Config::parse(Path::new("x.toml"), &format!("{LEAST}{more}"));
+    let config = parse("[service.contact]\nabuse = [\"mailto:a@x\", \"xmpp:b@x\"]\nadmin = \"xmpp:c@x\"\n");
+    let contacts = config.expect("a configuration").services[0].rules().identity.contacts;
+    let wanted = [("abuse-addresses", vec!["mailto:a@x", "xmpp:b@x"]), ("admin-addresses", vec!["xmpp:c@x"])];
+    assert_eq!(contacts.len(), 2);
+    for ((field, uris), (wanted_field, wanted_uris)) in contacts.iter().zip(wanted) {
+        assert_eq!((*field, uris.iter().map(String::as_str).collect::<Vec<_>>()), (wanted_field, wanted_uris));
+    }
+    let told = refusal(&format!("{LEAST}[service.contact]\nabuse = [\"somebody\"]\n"));
+    assert!(told.contains("not a URI") && told.contains("(component.toml:5)"), "{told}");
+    let cisco = parse("profile = \"cisco\"\n").expect("a configuration").services[0].rules();
+    assert_eq!((cisco.identity.is_cisco, cisco.fixed, cisco.nick_chars_max), (true, vec!["whois"], 1_023));
+    let told = refusal(&format!("{LEAST}profile = \"cisco\"\n[service.defaults]\nwhois = \"moderators\"\n"));
+    assert!(told.contains("Cisco Jabber") && told.contains("(component.toml:6)"), "{told}");
+    let told = refusal(&format!("{LEAST}profile = \"pidgin\"\n"));
+    assert!(told.contains("allowed are standard, cisco"), "{told}");
+}

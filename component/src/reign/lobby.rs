@@ -10,11 +10,13 @@ use tandem_muc_core::protocol::disco::{self, Info};
 use tandem_muc_core::protocol::paging::{Page, PageRequest};
 use tandem_muc_core::protocol::vcard::Vcard;
 use tandem_muc_core::room::ServiceRules;
+use tandem_muc_core::room::find::{channel, jabber};
 use tandem_muc_core::stanza::element::{Build, el};
 use tandem_muc_core::stanza::{Condition, Inbound, Kind, Outbound, StanzaError, Type};
 use tokio::sync::Semaphore;
 
 use super::activity::Activity;
+use super::search::is_search;
 use crate::journal::{Entry, Journal, please_wait};
 use crate::store::{self, RoomPage, SqlStore};
 use crate::stream::Ticket;
@@ -44,6 +46,14 @@ impl Lobby {
         Lobby { rules, store, journal, activity, lists: Arc::new(lists), waiting: Arc::new(waiting) }
     }
 
+    pub(super) fn store(&self) -> &SqlStore {
+        &self.store
+    }
+
+    pub(super) fn domain(&self) -> &str {
+        self.rules.domain.as_str()
+    }
+
     /// Takes new rules over.
     pub(super) fn obey(&mut self, rules: Arc<ServiceRules>) {
         self.rules = rules;
@@ -52,17 +62,21 @@ impl Lobby {
     /// Answers a stanza to the service's own JID; a list of rooms is fetched beside what comes next.
     pub(super) async fn answer(&self, inbound: &Inbound, ticket: Option<Ticket>) {
         let Err(ticket) = self.activity.hear(inbound, ticket) else { return };
-        if !is_items_request(inbound) {
+        let is_search = is_search(inbound);
+        if !is_search && !is_items_request(inbound) {
             return self.say(self.at_once(inbound), ticket).await;
         }
         let Ok(place) = self.waiting.clone().try_acquire_owned() else {
+            if is_search {
+                return self.say(inbound.error(&channel::busy()), ticket).await;
+            }
             let busy = no(Condition::ResourceConstraint, "Too many ask for the list of rooms; please try again soon.");
             return self.say(inbound.error(&busy), ticket).await;
         };
         let (lobby, inbound) = (self.clone(), inbound.clone());
         tokio::spawn(async move {
             let permit = lobby.lists.acquire().await;
-            let answer = lobby.items(&inbound).await;
+            let answer = if is_search { lobby.search(&inbound).await } else { lobby.items(&inbound).await };
             drop(permit);
             lobby.say(answer, ticket).await;
             drop(place);
@@ -110,6 +124,9 @@ impl Lobby {
                 .with_text_child("version", env!("CARGO_PKG_VERSION"));
             return Some(inbound.result(Some(version)));
         }
+        if stanza.child("query", ns::SEARCH).is_some() {
+            return Some(inbound.result(Some(jabber::form())));
+        }
         if stanza.child("unique", ns::MUC_UNIQUE).is_some() {
             let name = uuid::Uuid::new_v4().to_string();
             return Some(inbound.result(Some(el("unique", ns::MUC_UNIQUE).with_text(&name))));
@@ -121,7 +138,10 @@ impl Lobby {
     }
 
     fn info(&self, echoed: Option<&str>) -> Element {
-        [
+        let identity = &self.rules.identity;
+        let of_cisco = if identity.is_cisco { &[ns::CISCO_HISTORY, ns::CISCO_PERSISTENT][..] } else { &[] };
+        let info = [
+            ns::CHANNEL_SEARCH,
             ns::DISCO_INFO,
             ns::DISCO_ITEMS,
             ns::MUC,
@@ -130,12 +150,14 @@ impl Lobby {
             ns::PING,
             ns::RAI,
             ns::RSM,
+            ns::SEARCH,
             ns::VCARD,
             ns::VERSION,
         ]
-        .into_iter()
-        .fold(Info::new(echoed).identity("conference", "text", &self.rules.identity.name), Info::feature)
-        .into_element()
+        .iter()
+        .chain(of_cisco)
+        .fold(Info::new(echoed).identity("conference", "text", &identity.name), |info, feature| info.feature(feature));
+        identity.contact_form().into_iter().fold(info, Info::extended).into_element()
     }
 
     async fn items(&self, inbound: &Inbound) -> Option<Outbound> {

@@ -13,6 +13,7 @@ mod level;
 mod lobby;
 mod news;
 mod passed;
+mod search;
 mod sweep;
 mod task;
 

@@ -3,6 +3,7 @@
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::RoomId;
+use tandem_muc_core::room::find::{FoundRoom, RoomSearch};
 
 use super::connection::{Row, Value};
 use super::error::StoreError;
@@ -48,6 +49,17 @@ const CONFIGURED: Statement = Statement::on(
     "SELECT room_id, name_txt, config_txt FROM muc_room WHERE service_txt = ? AND room_id > ? AND state_txt = 'open'
      ORDER BY room_id {first}",
 );
+
+const SEARCHED: Statement = Statement::on(
+    TABLE,
+    "SELECT r.name_txt, r.config_txt, (SELECT COUNT(DISTINCT o.nick_hash) FROM muc_occupant o WHERE o.room_id = r.room_id)
+     FROM muc_room r WHERE r.service_txt = ? AND r.is_public = 1 AND r.state_txt = 'open' AND r.name_txt > ?
+     ORDER BY r.name_txt {first}",
+);
+/// Rooms read at once while searching.
+const BATCH: usize = 500;
+/// Rooms one search goes through: a fraction of a second.
+const SEARCHED_MAX: usize = 20_000;
 
 /// Which part of a list (XEP-0059 v1.0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +112,40 @@ pub(super) async fn public(
         None => None,
     };
     Ok(RoomPage { rooms, total, first_index })
+}
+
+/// Public rooms that fit, by JID, after that one; `max` of them at most, from among so many.
+pub(super) async fn search(
+    session: &mut Session,
+    service: &str,
+    search: &RoomSearch,
+    after: Option<&str>,
+    max: usize,
+) -> Result<Vec<FoundRoom>, StoreError> {
+    let mut after = after.map(name_of).unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for _ in 0..SEARCHED_MAX / BATCH {
+        let values = [service.into(), after.as_str().into(), Value::count(BATCH as u64)];
+        let rows = session.fetch(SEARCHED, &values).await?;
+        let is_last = rows.len() < BATCH;
+        for mut row in rows {
+            let Ok(name) = row.text() else { continue };
+            // A damaged row is left out: a search is for finding what works.
+            let config: Option<RoomConfig> = row.text().ok().and_then(|text| serde_json::from_str(&text).ok());
+            let occupants = row.count().unwrap_or_default();
+            if let (Some(config), Some(jid)) = (config, room_named(&name, service))
+                && search.fits(&name, &config)
+                && found.len() < max
+            {
+                found.push(FoundRoom { jid, config, occupants });
+            }
+            after = name;
+        }
+        if is_last || found.len() >= max {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// The rooms somebody is inside of.

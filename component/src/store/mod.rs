@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tandem_muc_core::muc::RoomConfig;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{Record, RoomId, RoomImage, Seq};
+use tandem_muc_core::room::find::{FoundRoom, RoomSearch};
 use tandem_muc_core::room::{Found, Search};
 use tandem_muc_core::time::Utc;
 
@@ -250,6 +251,18 @@ impl SqlStore {
     /// The rooms everyone may know of - public, open, not destroyed - by JID.
     pub async fn public_rooms(&self, service: &str, page: Page<'_>, max: u32) -> Result<RoomPage, StoreError> {
         self.bounded(async { listing::public(&mut self.reader().await?, service, page, max).await }).await
+    }
+
+    /// The public rooms that fit `search`, by JID, from the one after `after` on; `max` of them at most. It goes through
+    /// some ten thousand rooms; more are found from the last one on.
+    pub async fn search_rooms(
+        &self,
+        service: &str,
+        search: &RoomSearch,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<FoundRoom>, StoreError> {
+        self.bounded(async { listing::search(&mut self.archivist().await?, service, search, after, max).await }).await
     }
 
     /// The rooms somebody is inside of, by JID.

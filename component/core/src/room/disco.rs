@@ -70,6 +70,11 @@ impl Room {
         ];
         features.extend(option::ALL.iter().flat_map(|option| (option.features)(config)));
         features.extend([ns::MODERATE, ns::MODERATE_0]);
+        if self.rules.identity.is_cisco {
+            // COMPAT(Cisco Jabber, 2026): it takes a room without these for none it can use.
+            features.extend([ns::SEARCH, ns::CISCO_HISTORY]);
+            features.extend(config.is_persistent.then_some(ns::CISCO_PERSISTENT));
+        }
         let info = Info::new(node).identity("conference", "text", title);
         features.into_iter().fold(info, Info::feature).extended(self.info_form(now))
     }
@@ -90,6 +95,9 @@ impl Room {
         }
         if let Some(activity) = self.told_activity(now) {
             form = form.field("text-single", ns::MESSAGE_ACTIVITY, "Messages per hour", &[&activity]);
+        }
+        if let Some(url) = self.rules.identity.webchat_of(self.jid.local().unwrap_or_default()) {
+            form = form.field("text-single", "muc#roominfo_webchat_url", "To be entered with a browser", &[&url]);
         }
         if !self.avatars.is_empty() {
             let hashes: Vec<&str> = self.avatars.iter().map(String::as_str).collect();

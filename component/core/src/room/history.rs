@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use minidom::Element;
 
+use super::view::{Item, user_x};
 use super::{Room, Turn};
+use crate::muc::{Role, Whois};
 use crate::name::Jid;
 use crate::ns;
 use crate::record::{Message, Retraction, Seq};
@@ -123,7 +125,7 @@ impl Room {
         let to = Audience::One(who.clone());
         for kept in self.history.select(wanted) {
             if let Some(stanza) = kept.delayed.get_or_init(|| self.delayed(&kept.message)) {
-                turn.say(stanza.clone(), to.clone());
+                turn.say(self.for_cisco(stanza.clone(), &kept.message), to.clone());
             }
         }
         let subject = self.subject.as_ref().and_then(|message| self.delayed(message));
@@ -137,6 +139,26 @@ impl Room {
         let stamp = message.at.to_string();
         let delay = el("delay", ns::DELAY).with_attr("from", self.jid.as_str()).with_attr("stamp", stamp);
         Some(self.said(message)?.with(delay))
+    }
+
+    /// COMPAT(Cisco Jabber, 2026): what its own service puts on messages of the past: a mark, the older delay (XEP-0091),
+    /// and who it was, where everybody may know.
+    fn for_cisco(&self, stanza: Stanza, message: &Message) -> Stanza {
+        if !self.rules.identity.is_cisco {
+            return stanza;
+        }
+        let stamp: String = message.at.to_string().chars().take_while(|c| !matches!(c, '.' | 'Z')).collect();
+        let delay =
+            el("x", ns::LEGACY_DELAY).with_attr("from", self.jid.as_str()).with_attr("stamp", stamp.replace('-', ""));
+        let stanza = stanza.with(delay).with(el("x", ns::CISCO_HISTORY));
+        if self.config.whois != Whois::Anyone || message.nick.is_none() {
+            return stanza;
+        }
+        let bare = message.sender.to_bare();
+        let role = self.roster.of_user(&bare).map(|occupant| occupant.role).max().unwrap_or(Role::None);
+        let jid = Some(message.sender.as_str());
+        let item = Item { affiliation: self.affiliation(&bare), role, jid, ..Item::default() };
+        stanza.with(user_x([item.to_element(ns::MUC_USER)], &[]))
     }
 
     /// The message as it was said, or what stands in its place.

@@ -9,6 +9,7 @@ mod archive;
 mod command;
 mod corrections;
 mod disco;
+pub mod find;
 mod hats;
 mod history;
 mod identity;

@@ -191,6 +191,9 @@ impl Room {
             ("command", ns::COMMANDS, false) => self.run_command(ask, query, turn),
             ("vCard", ns::VCARD, true) => self.ask_for_vcard(ask, turn),
             ("vCard", ns::VCARD, false) => self.set_vcard(ask, query, turn),
+            ("query", ns::SEARCH, _) if self.rules.identity.is_cisco => {
+                Err(Refusal::NotOffered("A room is searched by its archive (urn:xmpp:mam:2).".into()))
+            }
             ("query", ns::REGISTER, true) => self.tell_registration(ask, turn),
             ("query", ns::REGISTER, false) => self.register(ask, query, turn),
             ("query", ns::MUC_ADMIN, true) => self.tell_list(ask, query, turn),

@@ -96,7 +96,7 @@ pub struct StanzaError {
     /// The address inside `<gone/>`, an `xmpp:` URI.
     pub gone_to: Option<String>,
     /// What a protocol says beyond the condition (RFC 6120 §8.3.4).
-    pub detail: Option<Element>,
+    pub detail: Option<Box<Element>>,
 }
 
 impl StanzaError {
@@ -115,7 +115,7 @@ impl StanzaError {
     /// The same with what a protocol says beyond the condition.
     #[must_use]
     pub fn with_detail(mut self, detail: Element) -> StanzaError {
-        self.detail = Some(detail);
+        self.detail = Some(Box::new(detail));
         self
     }
 
@@ -131,7 +131,7 @@ impl StanzaError {
             error.append_child(el("text", ns::STANZAS).with_text(text));
         }
         if let Some(detail) = &self.detail {
-            error.append_child(detail.clone());
+            error.append_child((**detail).clone());
         }
         error
     }
