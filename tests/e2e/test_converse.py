@@ -219,9 +219,9 @@ def _commands_match_what_discovery_says(bob: Converse, alice: Client, shot) -> N
     node = "http://jabber.org/protocol/commands"
     bob.browser.click("converse-user-profile .show-client-info, .show-client-info")
     bob.browser.click(".modal .nav-link", "Commands")
-    bob.browser.type(".modal input[name=jid]", SERVICE, enter=True, clear=True)
-    if node in alice.disco_info(SERVICE)[1]:
-        query = alice.ask("get", SERVICE, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{node}'/>")
+    bob.browser.type(".modal input[name=jid]", HALL, enter=True, clear=True)
+    if node in alice.disco_info(HALL)[1]:
+        query = alice.ask("get", HALL, f"<query xmlns='http://jabber.org/protocol/disco#items' node='{node}'/>")
         names = [item.get("name") for item in query.xml.iter("{http://jabber.org/protocol/disco#items}item")]
         bob.sees("Commands found" if names else "No commands found")
         assert all(name in bob.text() for name in names), f"{names} in {bob.text()}"
