@@ -4,6 +4,7 @@ import time
 
 import pytest
 from harness.client import NotHeard
+from harness.database import Postgresql
 from harness.load import Chorus, assert_nobody_was_put_out, assert_nothing_reflected_is_missing
 from harness.postgres import Postgres
 from test_kill import ARCHIVE, everyone_talks, full_room
@@ -33,7 +34,7 @@ def test_a_database_restarted_under_load_loses_nothing_that_was_heard(server, no
 
 
 def test_while_the_database_is_away_new_words_are_refused_with_wait(server, node, people, own_postgres):
-    component = node(server, url=own_postgres.create("rooms"))
+    component = node(server, url=own_postgres.create("rooms"), extra={"store": {"held_seconds": 4}})
     alice, bob = people(server, "alice", "bob")
     alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
     bob.enter("hall", "Bob")
@@ -51,6 +52,26 @@ def test_while_the_database_is_away_new_words_are_refused_with_wait(server, node
     heard = {(s.stanza_ids[0], s.body) for s in bob.since() if s.name == "message" and s.type == "groupchat" and s.body}
     assert heard <= {tuple(row) for row in own_postgres.rows("rooms", ARCHIVE)}
     component.process.wait_until(component.is_ready, "it is ready again", patience=10)
+
+
+@pytest.mark.parametrize(("held_s", "away_s"), [(30, 5), (3, 8)])
+def test_a_pair_whose_database_is_away_reflects_or_refuses_each_message_once(own_server, people, pair, relay, own_postgres, held_s, away_s):
+    server = own_server("prosody")
+    two = pair(server, Postgresql(own_postgres, "rooms"), relay=relay(server), extra={"store": {"held_seconds": held_s}})
+    singers = full_room(server, people)
+    chorus = Chorus("hall", singers, pace_s=0.02)
+    with chorus:
+        chorus.until_reflected(100)
+        own_postgres.stop("immediate")
+        time.sleep(away_s)  # not an event: the time is what is tried
+        own_postgres.start()
+        chorus.until_reflected(100, patience=60)
+    chorus.settle(patience=40)
+    account = chorus.account(two.archive())
+    account.assert_sound(at_least=200, may_repeat=True)
+    assert account.unanswered == 0, str(account)
+    if away_s < held_s:
+        assert not account.bounced, f"nobody need know of so short a time: {account}"
 
 
 def _say_until_refused(client, patience: float = 30):

@@ -19,7 +19,7 @@ def small_disk():
 
 
 def test_a_full_disk_refuses_new_words_and_recovers(server, node, people, small_disk):
-    component = node(server, url=f"sqlite:{small_disk}/rooms.db")
+    component = node(server, url=f"sqlite:{small_disk}/rooms.db", extra={"store": {"held_seconds": 4}})
     component.database = small_disk / "rooms.db"
     alice, bob = people(server, "alice", "bob")
     alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})

@@ -85,6 +85,7 @@ impl Desk {
             has_tail,
             group_max: 100,
             queue_max: 1_000,
+            held: Duration::from_secs(10),
             notices: vec![notice],
         };
         let (journal, running) = Journal::start(setup, stops);

@@ -21,6 +21,7 @@ impl Config {
         at_least("answer_ms", self.store.answer_ms, 100)?;
         at_least("group_max", self.store.group_max as u64, 1)?;
         at_least("queue_max", self.store.queue_max as u64, 16)?;
+        at_least("held_seconds", self.store.held_seconds, 1)?;
         at_least("lease_ms", self.store.lease_ms, 500)?;
         self.check_pair()?;
         if self.services.is_empty() {

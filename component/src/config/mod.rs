@@ -81,6 +81,9 @@ pub struct Store {
     /// The most stanzas that wait for the database, each domain.
     #[serde(deserialize_with = "any")]
     pub queue_max: usize,
+    /// How long words wait for a database that is away before new stanzas are told to wait, in seconds.
+    #[serde(deserialize_with = "any")]
+    pub held_seconds: u64,
     /// How long a lease holds without renewal, in milliseconds.
     #[serde(deserialize_with = "any")]
     pub lease_ms: u64,
@@ -319,7 +322,15 @@ impl Default for Node {
 
 impl Default for Store {
     fn default() -> Store {
-        Store { url: None, url_file: None, answer_ms: 5_000, group_max: 1_000, queue_max: 10_000, lease_ms: 2_000 }
+        Store {
+            url: None,
+            url_file: None,
+            answer_ms: 5_000,
+            group_max: 1_000,
+            queue_max: 10_000,
+            held_seconds: 30,
+            lease_ms: 2_000,
+        }
     }
 }
 

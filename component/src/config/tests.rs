@@ -35,6 +35,8 @@ fn a_bad_value_is_refused_with_line_and_what_is_allowed() {
     assert_eq!(told, "config: \"nobody\": allowed are anyone, local, admins (component.toml:4)");
     let told = refusal(&format!("[store]\nanswer_ms = 5\n{LEAST}"));
     assert_eq!(told, "config: answer_ms = 5 is less than 100 (component.toml:2)");
+    let told = refusal(&format!("[store]\nheld_seconds = 0\n{LEAST}"));
+    assert_eq!(told, "config: held_seconds = 0 is less than 1 (component.toml:2)");
     let told = refusal("[node]\nname = \"a\"\n");
     assert!(told.contains("no [[service]]"), "{told}");
     let told = refusal(&format!("{LEAST}{LEAST}"));

@@ -10,6 +10,7 @@ mod pulse;
 mod task;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::record::{Record, RoomId};
@@ -134,6 +135,8 @@ pub struct Setup {
     pub group_max: usize,
     /// The most entries that wait.
     pub queue_max: usize,
+    /// How long a group may wait for the store before new stanzas are told to wait.
+    pub held: Duration,
     /// The shards' ends, by number.
     pub notices: Vec<mpsc::UnboundedSender<Notice>>,
 }

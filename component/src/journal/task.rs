@@ -18,9 +18,6 @@ use crate::{fail, telemetry};
 /// The first pause after a failed commit; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How long a group may wait for the store before new stanzas are told to wait: a lost connection or a restart of the
-/// database is over before anybody need know, and no client has given up by then.
-const LENIENCE: Duration = Duration::from_secs(10);
 /// How long nothing happens before a mark is stored by itself.
 const QUIET: Duration = Duration::from_millis(200);
 /// How long the last mark is awaited at the end.
@@ -263,7 +260,7 @@ impl Task {
                     if attempts == 1 || attempts.is_multiple_of(30) {
                         warn!(domain = self.setup.domain, attempts, held = self.queue.len(), why = %why, "store: no commit; holding words");
                     }
-                    let health = if first.elapsed() < LENIENCE { Health::Late } else { Health::Away };
+                    let health = if first.elapsed() < self.setup.held { Health::Late } else { Health::Away };
                     self.told.send_if_modified(|told| std::mem::replace(told, health) != health);
                     if *self.stop.borrow() {
                         error!(

@@ -53,6 +53,8 @@ pub struct Setup {
     pub group_max: usize,
     /// The most stanzas that wait for the database.
     pub queue_max: usize,
+    /// How long they do before new ones are told to wait.
+    pub held: Duration,
     /// The domain's section of the configuration.
     pub service: Service,
     /// How it attaches.

@@ -154,6 +154,7 @@ impl Task {
                 has_tail: !tail.is_empty(),
                 group_max: setup.group_max,
                 queue_max: setup.queue_max,
+                held: setup.held,
                 notices,
             },
             stops,

@@ -48,6 +48,7 @@ pub(super) async fn run(
         shards: config.node.shards,
         group_max: config.store.group_max,
         queue_max: config.store.queue_max,
+        held: Duration::from_secs(config.store.held_seconds),
         stream,
         store: node.store.named(&node.name, &domain),
         reloads: node.reloads.clone(),
