@@ -69,7 +69,8 @@ impl Absent {
 }
 
 impl Room {
-    /// Takes over what those on the lists have seen.
+    /// Takes over what those on the lists have seen. Where the history does not reach back to a text, all that was said
+    /// counts as told: nobody is told twice, and who would have been told next is told after the next visit.
     pub(super) fn restore_absent(&mut self, seen: Vec<(BareJid, Seq)>) {
         let kept = self.history.messages();
         let texts = kept.iter().chain(&self.subject).filter(|message| is_text(message)).map(|message| message.seq);

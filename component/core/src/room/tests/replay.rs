@@ -221,7 +221,8 @@ proptest! {
         is_persistent: bool,
         is_locked in prop::bool::weighted(0.1),
     ) {
-        live(&steps, RoomConfig { is_persistent, is_moderated, ..RoomConfig::default() }, is_locked)?;
+        let config = RoomConfig { is_persistent, is_moderated, shows_absent: true, ..RoomConfig::default() };
+        live(&steps, config, is_locked)?;
     }
 
     #[test]
@@ -229,6 +230,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
         is_moderated: bool,
     ) {
-        live(&steps, RoomConfig { is_moderated, whois: Whois::Moderators, ..RoomConfig::default() }, false)?;
+        let whois = Whois::Moderators;
+        live(&steps, RoomConfig { is_moderated, whois, shows_absent: true, ..RoomConfig::default() }, false)?;
     }
 }
