@@ -50,11 +50,6 @@ impl Config {
             at_least("occupants", u64::from(service.limits.occupants), 1)?;
             at_least("sessions", u64::from(service.limits.sessions), 1)?;
             Self::check_vcards(service)?;
-            if service.profile == Profile::Cisco && service.defaults.room.whois != Whois::Anyone {
-                let what =
-                    "whois = \"moderators\": Cisco Jabber (profile = \"cisco\") cannot enter such rooms".to_owned();
-                return Err(("whois", what));
-            }
         }
         Ok(())
     }
@@ -93,6 +88,15 @@ impl Config {
                 pair.patience_ms, pair.beat_ms
             );
             return Err(("patience_ms", what));
+        }
+        Ok(())
+    }
+
+    /// Once the defaults are settled: rooms are ones that the profile's clients can enter.
+    pub(super) fn check_profile(service: &Service) -> Result<(), (&'static str, String)> {
+        if service.profile == Profile::Cisco && service.defaults.room.whois != Whois::Anyone {
+            let what = "whois = \"moderators\": Cisco Jabber (profile = \"cisco\") cannot enter such rooms".to_owned();
+            return Err(("whois", what));
         }
         Ok(())
     }

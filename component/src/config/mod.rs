@@ -380,6 +380,7 @@ impl Config {
             let bounds = service.rules().bounds();
             let settled = service.defaults.settle(&bounds);
             settled.map_err(|(at, why)| ConfigError::at(path, text, at, &why))?;
+            Config::check_profile(service).map_err(|(key, why)| ConfigError::in_key(path, text, key, &why))?;
         }
         Ok(config)
     }
