@@ -39,19 +39,18 @@ const SLACK_MS: u64 = 500;
 
 impl Pair {
     pub(super) fn see_lease(&mut self, now: Moment, lease: Option<&LeaseView>) {
+        self.settle_doubt(now, lease);
         let is_same = self.seen.lease.as_ref() == lease
             || matches!((&self.seen.lease, lease), (Some(a), Some(b))
                 if (&a.owner, a.epoch, a.expires_ms) == (&b.owner, b.epoch, b.expires_ms));
         if !is_same || self.lease_still_since.is_none() {
             self.lease_still_since = Some(now);
-            let is_ours = |lease: Option<&LeaseView>| {
-                lease.is_some_and(|lease| lease.owner.as_deref() == Some(self.terms.node.as_str()))
-            };
-            let came_by_itself = self.lease_seen_at.is_some() && self.duty == Duty::Waiting && !self.is_in_doubt;
-            let was_ours = is_ours(self.seen.lease.as_ref());
+            let came_by_itself =
+                self.lease_seen_at.is_some() && self.duty == Duty::Waiting && self.unanswered.is_none();
+            let was_ours = self.is_ours(self.seen.lease.as_ref());
             // An old view, on its way for long, tells of nothing new.
             let is_new = lease.is_some_and(|lease| lease.epoch >= self.epoch_max);
-            self.was_handed = is_ours(lease) && (self.was_handed || (came_by_itself && is_new && !was_ours));
+            self.was_handed = self.is_ours(lease) && (self.was_handed || (came_by_itself && is_new && !was_ours));
         }
         self.lease_seen_at = Some(now);
         // Taken up: the lock is the other's, and this node waits for it again.
@@ -61,6 +60,17 @@ impl Pair {
         }
         self.seen.lease = lease.cloned();
         self.epoch_max = self.epoch_max.max(lease.map_or(0, |lease| lease.epoch));
+    }
+
+    /// An answer that was lost is of nothing any more when the lease is another's well after it: what becomes this node's
+    /// later is handed to it. A look that is as old as the answer does not tell.
+    fn settle_doubt(&mut self, now: Moment, lease: Option<&LeaseView>) {
+        let is_ours = self.is_ours(lease);
+        self.unanswered.take_if(|since| !is_ours && now.0.saturating_sub(since.0) > self.terms.lease_ms);
+    }
+
+    fn is_ours(&self, lease: Option<&LeaseView>) -> bool {
+        lease.is_some_and(|lease| lease.owner.as_deref() == Some(self.terms.node.as_str()))
     }
 
     /// The lease is `owner`'s since this moment, which is known before it is seen.

@@ -102,8 +102,8 @@ pub struct Pair {
     lease_seen_at: Option<Moment>,
     /// Whether it became ours without our asking: the twin handed it over.
     was_handed: bool,
-    /// Whether we asked for it and never heard what came of that.
-    is_in_doubt: bool,
+    /// Since when, if we asked for it and never heard what came of that.
+    unanswered: Option<Moment>,
     /// The highest epoch ever seen.
     epoch_max: i64,
     started: Moment,
@@ -158,7 +158,7 @@ impl Pair {
             lease_still_since: None,
             lease_seen_at: None,
             was_handed: false,
-            is_in_doubt: false,
+            unanswered: None,
             epoch_max: 0,
             started: now,
             sees_since: None,
@@ -257,7 +257,7 @@ impl Pair {
                 self.seek_from = self.seek_after_loss(now);
                 (self.has_lock, self.is_seeking) = (false, false);
             }
-            Event::LeaseUnanswered(_) => self.is_in_doubt = true,
+            Event::LeaseUnanswered(_) => self.unanswered = Some(now),
             Event::LeaseHad(epoch) | Event::HandedOver(epoch) | Event::Fenced(epoch) | Event::Outdated(epoch) => {
                 self.epoch_max = self.epoch_max.max(*epoch);
             }

@@ -15,7 +15,7 @@ impl Pair {
             Event::LeaseHad(epoch) => self.begin(now, *epoch, unopened, out),
             Event::LeaseHeld | Event::LeaseUnanswered(_) => {
                 if *event == Event::LeaseHeld {
-                    self.is_in_doubt = false;
+                    self.unanswered = None;
                 }
                 self.ask_from = Moment(now.0 + AGAIN_MS);
                 self.duty = Duty::Waiting;
@@ -52,7 +52,7 @@ impl Pair {
 
     fn begin(&mut self, now: Moment, epoch: i64, unopened: Unopened, out: &mut Vec<Action>) {
         (self.detached, self.commits, self.overdue) = (None, None, None);
-        self.is_in_doubt = false;
+        self.unanswered = None;
         self.know_lease(now, self.terms.node.clone(), epoch);
         self.reign_since = now;
         self.duty = Duty::Opening { epoch, unopened };

@@ -165,7 +165,7 @@ impl Pair {
         let former = self.holder().filter(|holder| *holder != self.terms.node).map(str::to_owned);
         let ends_sessions_of = if right == Right::Dead { None } else { former };
         // What is ours because an answer was lost on its way is asked for again for the same cause.
-        if self.order.is_none() && !(self.is_in_doubt && is_ours) {
+        if self.order.is_none() && !(self.unanswered.is_some() && is_ours) {
             self.cause = Some(self.handed_by_twin().unwrap_or_else(|| self.cause_of(&right)));
         }
         let detect_ms = self.lease_still_since.map_or(0, |still| now.0.saturating_sub(still.0));

@@ -323,6 +323,45 @@ fn a_lease_whose_answer_was_lost_is_asked_for_again_and_counts_as_a_takeover() {
     assert_eq!(b.stands(), (State::RunningInBackupMode, Reason::PeerDown));
 }
 
+/// A node that asked for the lease of its twin, and heard neither of that nor of its lock any more.
+fn without_an_answer(name: &str) -> Node {
+    let mut node = Node::standing_by(name);
+    node.later(300).hears(&Event::LockHad(Some(lease(Some(twin_of(name)), 7, 2_000))));
+    node.hears(&Event::LeaseUnanswered("connection reset".into()));
+    node.hears(&Event::LockGone);
+    node
+}
+
+#[test]
+fn a_lost_answer_that_came_to_nothing_hides_no_later_move() {
+    let mut b = without_an_answer("b");
+    for expires_ms in (2_500..5_500).step_by(500) {
+        let done = b.later(500).sees(lease(Some("a"), 7, expires_ms));
+        assert!(!done.iter().any(|action| matches!(action, Action::AskLease { .. })), "{done:?}");
+    }
+    let done = b.later(500).sees(lease(Some("b"), 8, 5_500));
+    let asked = ask(Right::Silent { epoch: 8, expires_ms: 5_500 }, 8, None);
+    assert!(done.contains(&asked), "whoever has the lock: {done:?}");
+    assert_eq!(b.stands(), (State::TakingOver, Reason::OnAdminRequest));
+    b.hears(&Event::LeaseHad(9));
+    let done = b.hears(&Event::Opened(Opening::default()));
+    assert!(!done.contains(&Action::Sweep), "{done:?}");
+    assert_eq!(b.pair.standing().why, "node a handed the domain over");
+}
+
+#[test]
+fn a_look_as_old_as_a_lost_answer_makes_no_move_of_a_takeover() {
+    let mut b = without_an_answer("b");
+    b.later(300).sees(lease(Some("a"), 7, 2_500));
+    b.later(500).sees(lease(Some("b"), 8, 4_000));
+    let done = b.later(1_600).hears(&Event::LockHad(Some(lease(Some("b"), 8, 4_000))));
+    assert_eq!(done[0], ask(Right::Dead, 8, None), "{done:?}");
+    b.hears(&Event::LeaseHad(9));
+    let done = b.hears(&Event::Opened(Opening::default()));
+    assert!(done.contains(&Action::Sweep), "{done:?}");
+    assert_eq!(b.stands(), (State::RunningInBackupMode, Reason::PeerDown));
+}
+
 #[test]
 fn a_takeover_that_cannot_open_is_handed_back_and_taken_on_where_that_fails() {
     let mut b = Node::standing_by("b");
