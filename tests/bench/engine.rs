@@ -110,6 +110,7 @@ fn rules() -> ServiceRules {
     ServiceRules {
         domain: BareJid::parse("muc.example.org").expect("a JID"),
         admins: Vec::new(),
+        blocked: tandem_muc_core::muc::Blocked::default(),
         creation: Creators::Anyone,
         defaults: RoomConfig::default(),
         fixed: Vec::new(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tandem_muc_core::muc::{Affiliation, Role, RoomConfig, option};
+use tandem_muc_core::muc::{Affiliation, Blocked, Role, RoomConfig, option};
 use tandem_muc_core::name::{BareJid, Jid};
 use tandem_muc_core::ns;
 use tandem_muc_core::protocol::vcard::Vcard;
@@ -513,6 +513,7 @@ pub(crate) fn generous() -> ServiceRules {
     ServiceRules {
         domain: BareJid::parse(cast::SERVICE).expect("a constant"),
         admins: vec![cast::sven()],
+        blocked: Blocked::default(),
         creation: Creators::Anyone,
         defaults: RoomConfig::default(),
         fixed: Vec::new(),
@@ -553,6 +554,10 @@ fn rules(settings: &[(String, String)]) -> Result<ServiceRules, String> {
                 let keys: Vec<String> = serde_json::from_value(json).map_err(|why| format!("service: fixed: {why}"))?;
                 let known = |key: &String| option::of_key(key).ok_or_else(|| format!("service: no option `{key}`"));
                 rules.fixed = keys.iter().map(|key| known(key).map(|option| option.key)).collect::<Result<_, _>>()?;
+            }
+            "blocked" => {
+                let entries = json.as_array().ok_or("service: blocked takes a list")?;
+                rules.blocked = Blocked::parse(entries.iter().filter_map(Value::as_str))?;
             }
             "locks_new_rooms" => rules.locks_new_rooms = json.as_bool().ok_or("service: true or false")?,
             "takes_groupchat_1" => rules.takes_groupchat_1 = json.as_bool().ok_or("service: true or false")?,

@@ -36,6 +36,7 @@ pub(crate) fn rules() -> Arc<ServiceRules> {
     Arc::new(ServiceRules {
         domain: BareJid::parse("muc.example.org").expect("a JID"),
         admins: Vec::new(),
+        blocked: tandem_muc_core::muc::Blocked::default(),
         creation: Creators::Anyone,
         defaults,
         fixed: Vec::new(),

@@ -45,6 +45,7 @@ impl Config {
                     return Err((key, format!("{key} \"{address}\" is not of the form host:port")));
                 }
             }
+            service.blocked().map_err(|why| ("blocked", format!("blocked: {why}")))?;
             at_least("stanza_bytes", service.limits.stanza_bytes as u64, 10_000)?;
             at_least("stanza_depth", u64::from(service.limits.stanza_depth), 8)?;
             at_least("occupants", u64::from(service.limits.occupants), 1)?;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tandem_muc_core::muc::Blocked;
 use tandem_muc_core::name::BareJid;
 use tandem_muc_core::room::{Creators, ServiceRules};
 
@@ -139,6 +140,9 @@ pub struct Service {
     /// Users who own every room.
     #[serde(default, deserialize_with = "list")]
     pub admins: Vec<BareJidValue>,
+    /// Users, domains and patterns kept out of all rooms.
+    #[serde(default, deserialize_with = "list")]
+    pub blocked: Vec<String>,
     /// Who may create rooms: `anyone`, `local` or `admins`.
     #[serde(default = "Creation::anyone", deserialize_with = "any")]
     pub creation: Creation,
@@ -427,6 +431,11 @@ impl Service {
         secret_of(&self.domain, self.secret.as_ref(), self.secret_file.as_deref(), "service.secret_file")
     }
 
+    /// Who is kept out, or which entry is at fault.
+    fn blocked(&self) -> Result<Blocked, String> {
+        Blocked::parse(self.blocked.iter().map(String::as_str))
+    }
+
     /// What rooms of this domain obey.
     pub fn rules(&self) -> ServiceRules {
         let limits = &self.limits;
@@ -440,6 +449,7 @@ impl Service {
         ServiceRules {
             domain: self.domain.0.clone(),
             admins: self.admins.iter().map(|admin| admin.0.clone()).collect(),
+            blocked: self.blocked().unwrap_or_default(),
             creation: self.creation.0,
             defaults: self.defaults.room.clone(),
             fixed,

@@ -41,6 +41,8 @@ fn a_bad_value_is_refused_with_line_and_what_is_allowed() {
     assert!(told.contains("no [[service]]"), "{told}");
     let told = refusal(&format!("{LEAST}{LEAST}"));
     assert!(told.contains("stands in two"), "{told}");
+    let told = refusal(&format!("{LEAST}blocked = [\"evil.example\", \"*\"]\n"));
+    assert_eq!(told, "config: blocked: \"*\" would keep everybody out (component.toml:4)");
     let told = refusal(&format!("{LEAST}server = [\"localhost\"]\n"));
     assert!(told.contains("host:port (component.toml:4)"), "{told}");
     let told = refusal(&format!("{LEAST}relay = [\"a:1\", \"b:1\", \"a:1\"]\n"));

@@ -124,7 +124,7 @@ impl Task {
                     }
                     Some(Mail::Expire(jid, upto)) => self.receive(jid, Errand::Expire(upto)).await,
                     Some(Mail::Freeze(done, thawed)) => self.freezing = Some((done, thawed)),
-                    Some(Mail::Rules(rules)) => self.obey(rules),
+                    Some(Mail::Rules(rules)) => self.obey(rules).await,
                     None => self.is_open = false,
                 },
             }
@@ -348,13 +348,19 @@ impl Task {
         }
     }
 
-    fn obey(&mut self, rules: Arc<ServiceRules>) {
-        for slot in self.rooms.values_mut() {
+    /// Rooms with people inside are told at once, for some may be kept out from now on.
+    async fn obey(&mut self, rules: Arc<ServiceRules>) {
+        let mut peopled = Vec::new();
+        for (jid, slot) in &mut self.rooms {
             if let Slot::Live(live) = slot {
                 live.room.obey(rules.clone());
+                peopled.extend((live.room.occupants() > 0).then(|| jid.clone()));
             }
         }
         self.setup.rules = rules;
+        for jid in peopled {
+            self.handle(&jid, Errand::Tick).await;
+        }
     }
 }
 

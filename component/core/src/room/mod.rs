@@ -33,8 +33,8 @@ pub use archive::{Found, Lookup, PageSearch, Search, Sender};
 pub use identity::Identity;
 pub use state::Room;
 
-use crate::muc::RoomConfig;
 use crate::muc::option::Bounds;
+use crate::muc::{Blocked, RoomConfig};
 use crate::name::BareJid;
 use crate::record::{Record, Seq};
 use crate::stanza::{Audience, Inbound, Outbound, Stanza};
@@ -85,6 +85,8 @@ pub struct ServiceRules {
     pub domain: BareJid,
     /// Users who own every room, whatever its lists say.
     pub admins: Vec<BareJid>,
+    /// Who is kept out of all rooms, whatever their lists say.
+    pub blocked: Blocked,
     /// Who may create rooms.
     pub creation: Creators,
     /// What a new room starts with.

@@ -25,6 +25,7 @@ impl Room {
     pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Outcome) {
         let mut turn = Turn { now, out, ids: 0 };
         self.bury(&mut turn);
+        self.screen(&mut turn);
         let refused = match input {
             Input::Tick => {
                 self.give_up_locked(&mut turn);

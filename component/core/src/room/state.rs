@@ -43,6 +43,8 @@ pub struct Room {
     /// Reserved nicks, as compared, and for whom.
     pub(super) reserved: BTreeMap<Arc<str>, BareJid>,
     pub(super) roster: Roster,
+    /// Whether nobody is inside whom the service keeps out.
+    pub(super) is_screened: bool,
     pub(super) absent: Absent,
     pub(super) versions: Versions,
     pub(super) history: History,
@@ -75,6 +77,7 @@ impl Room {
             domain_entries: 0,
             reserved: BTreeMap::new(),
             roster: Roster::default(),
+            is_screened: false,
             absent: Absent::default(),
             versions: Versions::default(),
             history: History::default(),
@@ -90,6 +93,7 @@ impl Room {
     /// Takes new rules over, from the next input on.
     pub fn obey(&mut self, rules: Arc<ServiceRules>) {
         self.rules = rules;
+        self.is_screened = false;
     }
 
     /// The room at `jid` as it was when `image` was taken.
@@ -215,11 +219,14 @@ impl Room {
         self.roster.len()
     }
 
-    /// The affiliation of `who` here: service admins own every room, a user's own entry goes before that of
+    /// The affiliation of `who` here: service admins own every room, whom the service keeps out is an outcast, a user's own entry goes before that of
     /// its domain.
     pub(super) fn affiliation(&self, who: &BareJid) -> Affiliation {
         if self.rules.admins.contains(who) {
             return Affiliation::Owner;
+        }
+        if self.rules.blocked.has(who) {
+            return Affiliation::Outcast;
         }
         match self.affiliations.get(who) {
             Some(entry) if entry.affiliation != Affiliation::None => entry.affiliation,

@@ -10,6 +10,7 @@ mod private;
 mod register;
 mod relay;
 mod retract;
+mod screen;
 mod self_ping;
 mod slow_mode;
 mod speak;

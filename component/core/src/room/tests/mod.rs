@@ -32,6 +32,7 @@ fn rules(defaults: RoomConfig) -> Arc<ServiceRules> {
     Arc::new(ServiceRules {
         domain: BareJid::parse("muc.example.org").expect("a JID"),
         admins: vec![BareJid::parse("root@example.org").expect("a JID")],
+        blocked: crate::muc::Blocked::default(),
         creation: Creators::Anyone,
         defaults,
         fixed: Vec::new(),
