@@ -193,3 +193,42 @@ def test_a_bad_network_between_the_holder_and_its_relay_loses_nothing(server, pe
         chorus.until_reflected(50)
     chorus.settle()
     chorus.account(two.archive()).assert_whole(at_least=140, may_repeat=True)
+
+
+def test_what_only_a_relay_had_is_said_again_when_the_relay_dies_after_the_holder(own_server, people, pair, database, relay):
+    """The server stands still, so the holder's last words lie in the relay when first the holder dies, then the relay."""
+    prosody = own_server("prosody")
+    beside = relay(prosody)
+    two = pair(prosody, database("postgresql"), relay=beside)
+    alice, bob = people(prosody, "alice", "bob")
+    alice.create("hall", "Alice", {"muc#roomconfig_persistentroom": "1"})
+    bob.enter("hall", "Bob")
+    alice.say_heard("hall", "first")
+    holder = two.nodes["a"]
+    holder.freeze()
+    for n in range(600):
+        alice.say("hall", f"line {n} " + "x" * 20000)
+    time.sleep(0.8)
+    prosody.process.signal(signal.SIGSTOP)
+    holder.thaw()
+    _until_it_keeps_no_more(two)
+    holder.kill9()
+    two.until_spoken_by("b")
+    beside.kill9()
+    prosody.process.signal(signal.SIGCONT)
+    beside.start()
+    until(lambda: two.duty("b")["level"] == "2", "the relay is back", patience=40)
+    alice.say_heard("hall", "the end", 30)
+    bob.hears("hall", "the end", nick="Alice")
+    kept = [body.split()[1] for _, body in two.archive() if body.startswith("line")]
+    heard = {s.body.split()[1] for s in bob.heard if s.name == "message" and (s.body or "").startswith("line")}
+    unheard = [line for line in kept if line not in heard]
+    assert len(kept) > 50, "too few were under way to tell anything"
+    assert not unheard, f"kept {len(kept)}, unheard {len(unheard)}: {unheard[:3]} … {unheard[-3:]}"
+
+
+def _until_it_keeps_no_more(two) -> None:
+    last, ends = -1, time.monotonic() + 3
+    while (kept := len(two.archive())) != last and time.monotonic() < ends:
+        last = kept
+        time.sleep(0.15)

@@ -19,8 +19,11 @@ use super::{Frozen, Grant, News, Order, Setup, expiry, level, passed};
 use crate::journal::{self, Entry, Journal};
 use crate::shard::{self, Archives, Listeners, Shard};
 use crate::store::{SqlStore, StoreError, Unheard};
-use crate::stream::{Claim, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
+use crate::stream::{Claim, Mark, Pace, Received, Stream, StreamHandle, StreamState, Welcome};
 
+/// So long is a mark awaited before words are said again that a relay says it has passed on: a server that takes longer
+/// hears them twice, under the same ids.
+const PROOF_PATIENCE: Duration = Duration::from_millis(300);
 /// The most stanzas that wait in one shard.
 const MAILBOX_MAX: usize = 1_000;
 /// How often the tail is asked for until the store answers.
@@ -61,12 +64,7 @@ impl Task {
             news_of(&self.stream.state().borrow()).map(|told| self.news.send(told));
             return;
         };
-        // A relay knows better than the store how far the words of the reign before came; but groups of a time that the
-        // store has forgotten are not those it has now.
-        let lease = &self.grant.lease;
-        let knows = |welcome: &Welcome| welcome.said_in == Some(lease.before.0.unsigned_abs());
-        let said = welcome.filter(knows).and_then(|welcome| welcome.mark).filter(|said| *said <= lease.seq);
-        let mark = self.grant.lease.mark.max(said.unwrap_or(i64::MIN));
+        let mark = self.heard_to(welcome).await;
         let tail = tail(&self.setup.store, &self.setup.stream.domain, mark).await;
         let (repeated, news) = (tail.len() as u64, self.news.clone());
         let (setup, max) = (&self.setup, self.setup.service.limits.activity_listeners);
@@ -86,6 +84,21 @@ impl Task {
             let _ = news.send(News::Opened(Opening { repeated, replayed: held + passed, bounced }));
         });
         court.rule(orders).await;
+    }
+
+    /// The last group known to be heard. A relay knows better than the store how far the words of the reign before came
+    /// to itself; that the server has them too is proven by a mark that went after them, else a relay that dies now
+    /// would take them with it.
+    async fn heard_to(&self, welcome: Option<Welcome>) -> i64 {
+        let lease = &self.grant.lease;
+        // Groups of a time that the store has forgotten are not those it has now.
+        let knows = |welcome: &Welcome| welcome.said_in == Some(lease.before.0.unsigned_abs());
+        let said = welcome.filter(knows).and_then(|welcome| welcome.mark);
+        let Some(said) = said.filter(|said| (lease.mark + 1..=lease.seq).contains(said)) else { return lease.mark };
+        let mark = Mark { epoch: lease.epoch.0.unsigned_abs(), seq: lease.mark };
+        let Some(word) = mark.word(&self.setup.stream.domain) else { return lease.mark };
+        let proven = tokio::time::timeout(PROOF_PATIENCE, self.stream.proves(word)).await;
+        if proven == Ok(true) { said } else { lease.mark }
     }
 
     /// Waits for the stream to attach; what is asked meanwhile is easily done, for nothing was begun.

@@ -3,7 +3,8 @@
 
 use std::str::FromStr;
 
-use tandem_muc_core::stanza::{Inbound, Kind};
+use tandem_muc_core::name::Jid;
+use tandem_muc_core::stanza::{Audience, Inbound, Kind, Outbound, Stanza, Type};
 
 /// The resource of our own domain that marks are sent to.
 const RESOURCE: &str = "mark";
@@ -21,7 +22,7 @@ impl Mark {
     /// The mark that `inbound` is, if it is one. The server vouches for `from`, so nobody else can send one; a mark
     /// that bounces proves as much as one that arrives.
     pub(super) fn of(inbound: &Inbound, domain: &str) -> Option<Self> {
-        let is_ours = |jid: &tandem_muc_core::name::Jid| jid.bare_str() == domain;
+        let is_ours = |jid: &Jid| jid.bare_str() == domain;
         let Inbound { stanza, to } = inbound;
         let is_mark = [&stanza.from, to].iter().any(|jid| jid.resource() == Some(RESOURCE));
         if stanza.kind == Kind::Message && is_mark && is_ours(&stanza.from) && is_ours(to) {
@@ -29,6 +30,15 @@ impl Mark {
         } else {
             None
         }
+    }
+
+    /// The same as a stanza like any other: coming back it is read as a mark, and changes nothing that a mark of the
+    /// writer's own does not prove. Nothing where `domain` is no JID.
+    pub fn word(self, domain: &str) -> Option<Outbound> {
+        let (own, to) = (Jid::parse(domain).ok()?, Jid::parse(&format!("{domain}/{RESOURCE}")).ok()?);
+        let Self { epoch, seq } = self;
+        let stanza = Stanza::new(Kind::Message, Type::None, own).with_id(Some(format!("{epoch}:{seq}")));
+        Some(Outbound { stanza, to: Audience::One(to) })
     }
 
     /// Appends the mark as it goes over the stream of `domain` (prepared, so free of anything to escape).

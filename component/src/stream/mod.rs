@@ -324,6 +324,19 @@ impl StreamHandle {
         let _ = drained.await;
     }
 
+    /// Says `word` and waits until it is handed on: true if that is proven on the connection that is open now, and with
+    /// it that all is handed on that went this way before, whoever said it.
+    pub async fn proves(&self, word: Outbound) -> bool {
+        let since = |state: &StreamState| match state {
+            StreamState::Attached { since, .. } => Some(*since),
+            StreamState::Connecting { .. } | StreamState::Outdated { .. } | StreamState::Closed => None,
+        };
+        let before = since(&self.state.borrow());
+        let (told, drained) = oneshot::channel();
+        self.queue(Said { words: vec![word], drained: Some(told), ..Said::default() }).await;
+        drained.await.is_ok() && before.is_some() && since(&self.state.borrow()) == before
+    }
+
     /// Says `answer` past everything that waits: for refusals, which belong to no group. The stanza of `ticket` is
     /// handled with it.
     pub async fn refuse(&self, answer: Option<Outbound>, ticket: Option<Ticket>) {

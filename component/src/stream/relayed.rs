@@ -53,11 +53,10 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// What two relays said: how far words came is what that with the later words knows.
+    /// What two relays said. How far words came counts as this one knows it, for only what goes its way can be proven.
     pub(super) fn with(self, other: Welcome) -> Welcome {
-        let (said_in, mark) = (self.said_in, self.mark).max((other.said_in, other.mark));
         let (held, bounced) = (self.held + other.held, self.bounced + other.bounced);
-        Welcome { mark, said_in, held, bounced, ..self }
+        Welcome { held, bounced, ..self }
     }
 }
 
