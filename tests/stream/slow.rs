@@ -101,3 +101,23 @@ async fn what_a_full_socket_held_up_does_not_leave_after_the_lease() {
     heard.push_str(&soon(heard_past(&mut socket, ">")).await);
     assert_whole(&heard);
 }
+
+#[tokio::test]
+async fn who_takes_our_words_is_not_silent_however_late_its_answers_are() {
+    let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = server.local_addr().expect("bound").to_string();
+    let pace = Pace { keepalive: Duration::from_millis(200), mark_patience: Duration::from_millis(600), ..pace() };
+    let (stream, _inbound) = Stream::start_at(config(&address), pace, EPOCH);
+    let mut socket = soon(taken_in(&server, "<handshake/>")).await;
+    for seq in 1..=8 {
+        stream.say(fan_out(), seq).await;
+    }
+    let (began, mut taken) = (Instant::now(), vec![0; 1024 * 1024]);
+    while began.elapsed() < Duration::from_millis(2_500) {
+        soon(socket.read_exact(&mut taken)).await.expect("it goes on");
+        sleep(Duration::from_millis(60)).await;
+    }
+    assert!(matches!(*stream.state().borrow(), StreamState::Attached { .. }), "left while it read");
+    // One that takes no more is left.
+    until(&stream, |state| matches!(state, StreamState::Connecting { .. })).await;
+}

@@ -174,7 +174,8 @@ impl<'a> Writer<'a> {
                 break;
             }
             if let Some(outbound) = self.inlet.window.next() {
-                let mut out = Out { buffer: &mut self.buffer, socket: &mut self.socket, gate: &mut self.inlet.gate };
+                let (pulse, gate) = (self.pulse, &mut self.inlet.gate);
+                let mut out = Out { buffer: &mut self.buffer, socket: &mut self.socket, gate, pulse };
                 put(outbound, self.domain, &mut self.burst, &mut out).await?;
                 self.spoke_at = Instant::now();
                 if self.inlet.window.unmarked() >= MARK_EVERY {
@@ -258,7 +259,8 @@ impl<'a> Writer<'a> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        Out { buffer: &mut self.buffer, socket: &mut self.socket, gate: &mut self.inlet.gate }.flush().await
+        let (pulse, gate) = (self.pulse, &mut self.inlet.gate);
+        Out { buffer: &mut self.buffer, socket: &mut self.socket, gate, pulse }.flush().await
     }
 
     fn put_mark(&mut self) {
@@ -398,12 +400,14 @@ struct Out<'a> {
     buffer: &'a mut Vec<u8>,
     socket: &'a mut OwnedWriteHalf,
     gate: &'a mut Gate,
+    pulse: &'a Pulse,
 }
 
 impl Out<'_> {
-    /// Not a byte leaves while the lease is in doubt.
+    /// Not a byte leaves while the lease is in doubt. A server that takes more once it had enough is alive, however long
+    /// its answers wait behind what it has.
     async fn flush(&mut self) -> io::Result<()> {
-        let mut written = 0;
+        let (mut written, mut had_enough) = (0, false);
         while written < self.buffer.len() {
             self.gate.opened().await;
             self.socket.writable().await?;
@@ -413,8 +417,13 @@ impl Out<'_> {
             }
             match self.socket.try_write(&self.buffer[written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) => {
+                    written += count;
+                    if std::mem::take(&mut had_enough) {
+                        self.pulse.heard();
+                    }
+                }
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => had_enough = true,
                 Err(why) => return Err(why),
             }
         }
