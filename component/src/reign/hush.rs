@@ -12,7 +12,7 @@ use super::dispatch::KEPT_MAX;
 use crate::stream::{Received, StreamState};
 
 /// How long it lasts at most: a thousand ghosts are found in less.
-const LASTS: Duration = Duration::from_millis(300);
+const LASTS: Duration = Duration::from_secs(1);
 
 /// What becomes of it by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Hush {
     /// Since when it is open that was open last.
     since: Option<Since>,
     until: Option<Instant>,
+    /// The stream is lost: what a relay brings before words can go its way waits, too.
+    is_away: bool,
     kept: Vec<Received>,
 }
 
@@ -39,7 +41,7 @@ impl Hush {
     /// Of a stream that is open.
     pub(super) fn new(mut state: watch::Receiver<StreamState>) -> Hush {
         let since = since(&state.borrow_and_update());
-        Hush { state, since, until: None, kept: Vec::new() }
+        Hush { state, since, until: None, is_away: false, kept: Vec::new() }
     }
 
     /// Comes when one begins or ends by itself; to be called anew however often it is given up.
@@ -55,6 +57,7 @@ impl Hush {
                     }
                     let state = self.state.borrow_and_update();
                     let opened = since(&state);
+                    self.is_away = matches!(&*state, StreamState::Connecting { .. });
                     if opened.is_some() && self.since != opened {
                         (self.since, self.until) = (opened, Some(Instant::now() + LASTS));
                         return Turn::Back { is_bare: matches!(&*state, StreamState::Attached { relay: None, .. }) };
@@ -67,7 +70,8 @@ impl Hush {
 
     /// The stanza, unless it has to wait.
     pub(super) fn pass(&mut self, stanza: Received) -> Option<Received> {
-        if self.until.is_none() || stanza.inbound.stanza.type_ == Type::Error {
+        let is_over = self.until.is_none() && !self.is_away;
+        if is_over || stanza.inbound.stanza.type_ == Type::Error {
             return Some(stanza);
         }
         self.kept.push(stanza);
@@ -81,7 +85,7 @@ impl Hush {
 
     /// It is over; what waited, in its order.
     pub(super) fn end(&mut self) -> Vec<Received> {
-        self.until = None;
+        (self.until, self.is_away) = (None, false);
         std::mem::take(&mut self.kept)
     }
 }

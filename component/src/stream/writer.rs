@@ -1,6 +1,6 @@
 //! The one who speaks: renders each stanza once, splices each addressee in, writes some 32 KiB at a time.
 //!
-//! Sends a mark behind every so many outbounds, when it falls quiet and as a sign of life; waits when the window is full.
+//! Sends a mark behind every so many outbounds, soon after the last and as a sign of life; waits when the window is full.
 //! A server that gives no marks back costs the window and its guarantee, not the service.
 
 use std::collections::VecDeque;
@@ -32,8 +32,9 @@ const WRITE_BYTES: usize = 32 * 1024;
 const STANZA_BYTES_MAX: usize = 504 * 1024;
 /// A mark goes behind so many outbounds: often enough that the window never empties, too rare to be felt.
 const MARK_EVERY: u64 = 64;
-/// After so long without a word a mark goes behind the last one.
-const QUIET: Duration = Duration::from_millis(50);
+/// No two marks follow each other by time faster than this: what lies between two is said again after a crash on a bare
+/// server, and a hundred marks a second are not felt.
+const MARK_PAUSE: Duration = Duration::from_millis(10);
 /// How long the last mark is waited for when closing.
 const LAST_MARK: Duration = Duration::from_secs(2);
 
@@ -106,7 +107,6 @@ pub(super) struct Writer<'a> {
     /// Marks the reader saw.
     marks: mpsc::Receiver<Mark>,
     pulse: &'a Pulse,
-    spoke_at: Instant,
     marked_at: Instant,
     /// When the closing began.
     closing_at: Option<Instant>,
@@ -143,7 +143,6 @@ impl<'a> Writer<'a> {
             inlet,
             marks,
             pulse,
-            spoke_at: now,
             marked_at: now,
             closing_at: None,
             paths,
@@ -177,7 +176,6 @@ impl<'a> Writer<'a> {
                 let (pulse, gate) = (self.pulse, &mut self.inlet.gate);
                 let mut out = Out { buffer: &mut self.buffer, socket: &mut self.socket, gate, pulse };
                 put(outbound, self.domain, &mut self.burst, &mut out).await?;
-                self.spoke_at = Instant::now();
                 if self.inlet.window.unmarked() >= MARK_EVERY {
                     self.put_mark();
                 }
@@ -208,13 +206,13 @@ impl<'a> Writer<'a> {
         self.inlet.window.is_open() || self.pulse.is_held_up()
     }
 
-    /// A mark when it falls quiet, as a sign of life, and as the last word.
+    /// A mark soon after words, as a sign of life, and as the last word.
     fn put_due_mark(&mut self) {
         let now = Instant::now();
         let unmarked = self.inlet.window.unmarked() > 0;
         let is_hurried = self.closing_at.is_some() || !self.drains.is_empty();
-        let is_quiet = unmarked && (now >= self.spoke_at + QUIET || is_hurried);
-        if is_quiet || now >= self.marked_at + self.pace.keepalive {
+        let is_due = unmarked && (now >= self.marked_at + MARK_PAUSE || is_hurried);
+        if is_due || now >= self.marked_at + self.pace.keepalive {
             self.put_mark();
         }
     }
@@ -321,13 +319,13 @@ impl<'a> Writer<'a> {
     fn wake_at(&self) -> Instant {
         let mut wake_at = self.marked_at + self.pace.keepalive;
         if self.inlet.window.unmarked() > 0 {
-            wake_at = wake_at.min(self.spoke_at + QUIET);
+            wake_at = wake_at.min(self.marked_at + MARK_PAUSE);
         }
         if let Some(awaited_since) = self.pulse.awaited_since() {
             wake_at = wake_at.min(awaited_since + self.pace.mark_patience);
             if self.has_another_way() {
                 // What is late by then may still be heard of otherwise.
-                wake_at = wake_at.min((awaited_since + self.pace.relay_patience).max(Instant::now() + QUIET));
+                wake_at = wake_at.min((awaited_since + self.pace.relay_patience).max(Instant::now() + MARK_PAUSE));
             }
         }
         if let Some(closing_at) = self.closing_at {
