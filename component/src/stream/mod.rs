@@ -12,6 +12,7 @@ mod gate;
 mod ledger;
 mod line;
 mod mark;
+mod out;
 pub(crate) mod padding;
 mod pulse;
 pub(crate) mod read;
